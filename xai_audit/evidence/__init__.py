@@ -1,0 +1,1 @@
+"""Evidence: what a run leaves on disk, and how it is checked."""

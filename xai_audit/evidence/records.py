@@ -1,0 +1,92 @@
+"""The records of a run: one Evidence a step, made of Values that carry their interval, count and unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Status = Literal["measured", "not_applicable", "failed"]
+IntervalKind = Literal["wilson", "bootstrap", "none"]
+
+
+@dataclass(frozen=True)
+class Value:
+    """One number with what is needed to judge it.
+
+    `interval` says how low and high came about: `wilson` from successes of trials, `bootstrap` as percentiles of the
+    draws stored in the step's arrays under the name `draws` (a one-dimensional float64 array), `none` where a number
+    has no interval. `status` is `undefined` where the number does not exist (`reason` says why); then estimate, low
+    and high are None.
+    """
+
+    name: str
+    estimate: float | None
+    low: float | None
+    high: float | None
+    n: int
+    unit: str
+    confidence: float = 0.95
+    interval: IntervalKind = "none"
+    successes: int | None = None
+    trials: int | None = None
+    draws: str | None = None
+    status: Literal["measured", "undefined"] = "measured"
+    reason: str = ""
+    label: str = ""
+    """What the number belongs to when a step has several of one name: a class name, a bin."""
+
+
+@dataclass(frozen=True)
+class Passes:
+    """Passes through the net, counted in images: one forward of a batch of eight is eight forwards."""
+
+    forwards: int = 0
+    backwards: int = 0
+
+    def __add__(self, other: Passes) -> Passes:
+        return Passes(self.forwards + other.forwards, self.backwards + other.backwards)
+
+
+NO_PASSES = Passes()
+"""Steps that ask the net nothing."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a step failed or was refused: the error's class and its four-part message, without paths or clock."""
+
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True)
+class ArrayRef:
+    """An array in the step's safetensors file."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one step found, also when it found nothing."""
+
+    id: str
+    kind: Literal[
+        "data_profile", "predictions", "cases", "pass", "explanation", "performance", "calibration", "localisation"
+    ]
+    subject: str
+    """Measure name, method label, or the kind again."""
+    slice: str | None
+    status: Status
+    method: str | None = None
+    """For localisation: the method measured."""
+    mask: str | None = None
+    values: tuple[Value, ...] = ()
+    arrays: tuple[ArrayRef, ...] = ()
+    passes: Passes = NO_PASSES
+    failure: Failure | None = None
+    parents: tuple[str, ...] = ()
+    details: dict[str, Any] = field(default_factory=dict)
+    """Tables, parameters actually used, warnings: JSON values only."""
