@@ -1,0 +1,121 @@
+"""The cases under audit as one value; images are read when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from xai_audit.data.bad_cases import BadCase, Policy, case_place
+from xai_audit.data.pixels import Image, Picture, Pixels
+from xai_audit.data.suggestions import did_you_mean, one_of
+from xai_audit.data.tables import Table
+from xai_audit.errors import DataError
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Cases with their columns and labels; everything of one length n, in the order of the source."""
+
+    table: Table
+    ids: tuple[str, ...]
+    labels: NDArray[Any]
+    """(n,) int64 class indexes; (n, classes) int64 0/1 for multi_label; (n, outputs) float64 for a regression."""
+    clusters: NDArray[np.int64] | None
+    """(n,) codes of the unit that intervals resample."""
+    scores: NDArray[np.float64] | None
+    """(n, columns) for stored predictions."""
+    bad: tuple[BadCase, ...]
+    """Rows left out when the table was read, under `on_bad_case: record`."""
+    policy: Policy
+    source: str
+    """Kind of the source."""
+    concepts: tuple[str, ...]
+    """Names of the declared masks."""
+    pixels: Pixels
+    rows: NDArray[np.int64]
+    """(n,) row of each case in `pixels`."""
+    notes: tuple[str, ...] = ()
+    """Sentences about what the source holds and the audit does not use."""
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The table's columns, one row a case."""
+        return self.table.frame
+
+    @property
+    def has_images(self) -> bool:
+        """Whether there is an image to look at."""
+        return self.source != "predictions"
+
+    def picture(self, index: int) -> Picture:
+        """The image of a case with the digest of its stored bytes and the conversions made."""
+        return self.pixels.read(int(self.rows[index]), case_place(self.ids[index]))
+
+    def image(self, index: int) -> Image:
+        """The image of a case, (H, W, C), uint8 or float32 in [0, 1]. Raises DataError that names the case."""
+        return self.picture(index).pixels
+
+    def mask(self, index: int, concept: str, size: tuple[int, int] | None = None) -> NDArray[np.bool_]:
+        """The mask of a case, (H, W), in the geometry of its image; `size` spares reading the image again.
+
+        Raises DataError where the case has none (`has_mask`) or it does not fit.
+        """
+        self._declared(concept)
+        if size is None:
+            height, width = self.image(index).shape[:2]
+            size = (height, width)
+        return self.pixels.mask(int(self.rows[index]), concept, size, case_place(self.ids[index]))
+
+    def has_mask(self, index: int, concept: str) -> bool:
+        """Whether the case declares a mask of this concept: its cell in the table is not empty."""
+        self._declared(concept)
+        return self.pixels.has_mask(int(self.rows[index]), concept)
+
+    def file_digest(self, index: int) -> str:
+        """sha256 of the image file's bytes, or of the image's array; empty for stored predictions."""
+        return self.pixels.digest(int(self.rows[index]), case_place(self.ids[index]))
+
+    def mask_digest(self, index: int, concept: str) -> str:
+        """sha256 of the mask as stored; a box in words; empty where the case has none."""
+        return self.pixels.mask_digest(int(self.rows[index]), concept, case_place(self.ids[index]))
+
+    def take(self, indexes: NDArray[np.int64]) -> Dataset:
+        """Only these cases."""
+        return replace(
+            self,
+            table=self.table.take(indexes),
+            ids=tuple(self.ids[index] for index in indexes),
+            labels=self.labels[indexes],
+            clusters=None if self.clusters is None else self.clusters[indexes],
+            scores=None if self.scores is None else self.scores[indexes],
+            rows=self.rows[indexes],
+        )
+
+    def without(self, bad: Sequence[BadCase]) -> Dataset:
+        """The cases that are not bad, with the bad ones added to `bad`; DataError if none is left."""
+        out = {case.id for case in bad}
+        kept = np.asarray([index for index, case_id in enumerate(self.ids) if case_id not in out], dtype=np.int64)
+        if not len(kept):
+            raise DataError(
+                self.table.name,
+                f"no usable case: all {len(self.ids)} are bad",
+                "at least one case",
+                "Correct the source.",
+            )
+        known = {case.id for case in self.bad}
+        more = tuple(case for case in bad if case.id not in known)
+        return replace(self.take(kept), bad=self.bad + more)
+
+    def _declared(self, concept: str) -> None:
+        if concept not in self.concepts:
+            raise DataError(
+                "data.masks",
+                f'no mask called "{concept}"',
+                one_of(self.concepts) if self.concepts else "a declared mask",
+                f"{did_you_mean(concept, self.concepts)}Add it under `data.masks`.",
+            )

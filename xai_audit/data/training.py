@@ -1,0 +1,110 @@
+"""What the model was trained on, as far as it is declared: a folder of images, or a list of digests."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from xai_audit.data.digests import dhash, pixel_digest
+from xai_audit.data.folders import list_images
+from xai_audit.data.images import decode, read_bytes
+from xai_audit.data.tables import require_file
+from xai_audit.errors import DataError
+from xai_audit.evidence.canonical import sha256
+from xai_audit.evidence.paths import inside, resolve
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
+DHASH = re.compile(r"[0-9a-f]{16}")
+
+
+@dataclass(frozen=True)
+class Training:
+    """Digests of the training images."""
+
+    images: int
+    exact: frozenset[str]
+    """sha256 of pixels, or of files."""
+    hashes: tuple[str, ...]
+    """Difference hashes, where known."""
+    names: tuple[str, ...]
+    """Name of each hash's image."""
+    notes: tuple[str, ...]
+
+
+def read_training(declared: str, folder: Path, progress: Callable[[int], None]) -> Training:
+    """What `data.training` names; every image of a folder is read, `progress` receiving 0 after each.
+
+    A digest file has one image a line: sha256 of its pixels (see digests.pixel_digest) or of its file, then optionally
+    its difference hash and its name. Raises DataError for a wrong line, and for a training image that cannot be read.
+    """
+    path = resolve(declared, folder, "data.training")
+    if path.is_dir():
+        return _from_folder(path, declared, progress)
+    require_file(path, declared, "a folder of images or a list of digests")
+    return _from_list(path, declared)
+
+
+def training_digest(declared: str, folder: Path) -> str:
+    """Digest of what `data.training` names: of the list, or of the names and files of the folder."""
+    path = resolve(declared, folder, "data.training")
+    if not path.is_dir():
+        require_file(path, declared, "a folder of images or a list of digests")
+        return sha256(path.read_bytes())
+    images, _ = list_images(path, declared)
+    lines = [f"{sha256(read_bytes(inside(path, file, declared), f'{declared}/{file}'))} {file}\n" for file in images]
+    return sha256("".join(lines).encode())
+
+
+def _from_folder(path: Path, declared: str, progress: Callable[[int], None]) -> Training:
+    images, others = list_images(path, declared)
+    if not images:
+        raise DataError(declared, "no image", "the training images", "Correct `data.training`.")
+    exact: set[str] = set()
+    hashes: list[str] = []
+    for file in images:
+        where = f"{declared}/{file}"
+        data = read_bytes(inside(path, file, where), where)
+        pixels = decode(data, where).pixels
+        exact.update((pixel_digest(pixels), sha256(data)))
+        hashes.append(dhash(pixels))
+        progress(0)
+    notes = (f"{len(others)} files of {declared} are no images and were not compared.",) if others else ()
+    return Training(len(images), frozenset(exact), tuple(hashes), images, notes)
+
+
+def _from_list(path: Path, declared: str) -> Training:
+    exact: list[str] = []
+    hashes: list[str] = []
+    names: list[str] = []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise DataError(
+            declared, "a file that is not UTF-8 text", "a list of digests", "Write the list again."
+        ) from None
+    for number, line in enumerate(lines, start=1):
+        parts = line.split(maxsplit=2)
+        if not parts or parts[0].startswith("#"):
+            continue
+        _check(parts, f"{declared} line {number}")
+        exact.append(parts[0].lower())
+        if len(parts) > 1:
+            hashes.append(parts[1].lower())
+            names.append(parts[2].strip() if len(parts) > 2 else f"line {number}")
+    if not exact:
+        raise DataError(declared, "no digest", "one digest a line", "Write the list again, or remove `data.training`.")
+    without = len(exact) - len(hashes)
+    notes = (
+        f"{without} of {len(exact)} training images have no difference hash: look-alikes of them were not sought.",
+    )
+    return Training(len(exact), frozenset(exact), tuple(hashes), tuple(names), notes if without else ())
+
+
+def _check(parts: list[str], where: str) -> None:
+    fix = "Write the line as: sha256, then optionally the difference hash and a name."
+    if not SHA256.fullmatch(parts[0].lower()):
+        raise DataError(where, f'"{parts[0][:80]}"', "the sha256 of an image, 64 hex digits", fix)
+    if len(parts) > 1 and not DHASH.fullmatch(parts[1].lower()):
+        raise DataError(where, f'"{parts[1][:80]}"', "16 hex digits of a difference hash", fix)
