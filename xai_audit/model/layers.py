@@ -1,0 +1,187 @@
+"""Layers named by path, checked by one dry forward, and read as (cases, channels, height, width) (METHODS 1.4, 1.5)."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from xai_audit.errors import ModelError, Refusal, StepError
+from xai_audit.model.audited import AuditedModel
+from xai_audit.model.guard import left_as_found
+from xai_audit.spec.schema import Layer, Layout, TokenLayout
+
+
+@dataclass(frozen=True)
+class SpatialLayer:
+    """A layer whose output can be read as (cases, channels, height, width)."""
+
+    path: str
+    layout: Layout
+    channels: int
+    grid: tuple[int, int]
+    """Rows and columns of places."""
+
+    def spatial(self, output: Tensor) -> Tensor:
+        """The layer's output, or its gradient, as (cases, channels, height, width)."""
+        return spatial(output, self.layout, self.path)
+
+
+def spatial(output: Tensor, layout: Layout, path: str) -> Tensor:
+    """A layer's output as (cases, channels, height, width). Raises Refusal when the layout does not fit its shape."""
+    if layout == "nchw":
+        return _checked(output, 4, "(cases, channels, height, width)", path)
+    if layout == "nhwc":
+        return _checked(output, 4, "(cases, height, width, channels)", path).permute(0, 3, 1, 2)
+    assert isinstance(layout, TokenLayout)
+    prefix, (rows, columns) = layout.tokens.prefix, layout.tokens.grid
+    tokens = _checked(output, 3, "(cases, tokens, channels)", path)
+    if tokens.shape[1] != prefix + rows * columns:
+        found = f"{tokens.shape[1]} tokens"
+        expected = f"{prefix} prefix tokens + {rows} x {columns} patches = {prefix + rows * columns}"
+        fix = "The grid is the input's size divided by the patch size; prefix counts class and register tokens."
+        raise Refusal(f"layer {path!r}", found, expected, fix)
+    return tokens[:, prefix:].reshape(len(tokens), rows, columns, tokens.shape[2]).permute(0, 3, 1, 2)
+
+
+def _checked(output: Tensor, axes: int, wanted: str, path: str) -> Tensor:
+    if output.ndim == axes:
+        return output
+    raise Refusal(
+        f"layer {path!r}", f"an output of shape {_shape(output)}", wanted, "Correct the layer or its `layout`."
+    )
+
+
+def _shape(output: Tensor) -> str:
+    """A shape with N for the number of cases."""
+    return f"({', '.join(['N', *map(str, output.shape[1:])])})"
+
+
+@contextmanager
+def hooked(module: nn.Module, hooks: Mapping[str, Callable[[object], object]]) -> Iterator[None]:
+    """Forward hooks by module path, gone on exit, also after an error. A hook takes the output and may give another."""
+    handles: list[RemovableHandle] = []
+    try:
+        for path, hook in hooks.items():
+            handles.append(module.get_submodule(path).register_forward_hook(partial(_call, hook)))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _call(hook: Callable[[object], object], module: nn.Module, inputs: object, output: object) -> object:
+    return hook(output)
+
+
+@dataclass(frozen=True)
+class _Ran:
+    """What a module gave in the dry forward; of a tensor only the shape."""
+
+    path: str
+    output: object
+    calls: int
+
+
+def resolve_layers(model: AuditedModel, wanted: Mapping[str, Layer]) -> dict[str, SpatialLayer | Refusal]:
+    """Each wanted layer, or why it cannot carry a map; by the same keys. Makes one forward of one grey image.
+
+    Raises ModelError for a path that the model does not have.
+    """
+    if not wanted:
+        return {}
+    paths = [path for path, _ in model.module.named_modules() if path]
+    for layer in wanted.values():
+        if layer.path not in paths:
+            raise _no_such_path(layer.path, paths)
+    ran = _dry_forward(model, paths)
+    return {key: _resolved(layer, ran) for key, layer in wanted.items()}
+
+
+def _resolved(layer: Layer, ran: Sequence[_Ran]) -> SpatialLayer | Refusal:
+    try:
+        place = _spatial_output(layer, ran)
+    except Refusal as refusal:
+        return refusal
+    return SpatialLayer(layer.path, layer.layout, place.shape[1], (place.shape[2], place.shape[3]))
+
+
+def _spatial_output(layer: Layer, ran: Sequence[_Ran]) -> Tensor:
+    found = next((entry for entry in ran if entry.path == layer.path), None)
+    where = f"layer {layer.path!r}"
+    if found is None:
+        fix = "Name another module. On a compiled or scripted module hooks do not fire: pass the original."
+        raise Refusal(where, "its hook did not fire in a forward pass", "a module that runs", fix)
+    if found.calls > 1:
+        fix = "Name a module that is used once."
+        raise Refusal(where, f"it ran {found.calls} times in one forward pass", "a module that runs once", fix)
+    if not isinstance(found.output, Tensor):
+        fix = f"Name a module inside or after it. {_nearest(found, ran)}"
+        raise Refusal(where, f"it gives a {type(found.output).__name__}", "one tensor", fix)
+    output = found.output
+    if layer.layout == "nchw" and output.ndim != 4:
+        fix = f"A CAM needs a spatial layer. {_nearest(found, ran)}"
+        if output.ndim == 3:
+            fix = "For (N, tokens, channels) set `layout: {tokens: {prefix: P, grid: [rows, columns]}}`."
+        raise Refusal(where, f"it gives {_shape(output)}", "(N, channels, height, width)", fix.rstrip())
+    place = spatial(output, layer.layout, layer.path)
+    if place.shape[2] * place.shape[3] == 1:
+        fix = f"A map needs several places. {_nearest(found, ran)}"
+        raise Refusal(where, f"it gives {_shape(output)}, a single place", "several rows or columns", fix.rstrip())
+    return place
+
+
+def _nearest(found: _Ran, ran: Sequence[_Ran]) -> str:
+    """The last module before this one with a spatial output, as advice."""
+    before = ran[: ran.index(found)]
+    near = [entry for entry in before if isinstance(entry.output, Tensor) and entry.output.ndim == 4]
+    near = [entry for entry in near if isinstance(entry.output, Tensor) and entry.output.shape[2:].numel() > 1]
+    return f"Nearest: {near[-1].path!r}." if near else ""
+
+
+def _dry_forward(model: AuditedModel, paths: Sequence[str]) -> tuple[_Ran, ...]:
+    """What each module gave for one grey image, in the order of ending."""
+    outputs: dict[str, list[object]] = {}
+
+    def keep(path: str, output: object) -> None:
+        shape_only = torch.empty(output.shape, device="meta") if isinstance(output, Tensor) else output
+        outputs.setdefault(path, []).append(shape_only)
+
+    modules = dict(model.module.named_modules())
+    takes_hooks = [path for path in paths if not isinstance(modules[path], torch.jit.ScriptModule)]
+    hooks = {path: partial(keep, path) for path in takes_hooks}
+    grey = torch.full((1, model.input.channels, *model.input.size), 0.5, device=model.device)
+    with left_as_found(model.module), hooked(model.module, hooks), torch.no_grad():
+        model.forward(grey)
+    return tuple(_Ran(path, given[-1], len(given)) for path, given in outputs.items())
+
+
+def _no_such_path(path: str, paths: Sequence[str]) -> ModelError:
+    if not paths:
+        fix = "The network has no named modules; use a method that needs no layer (saliency, occlusion)."
+        return ModelError("model.layers", f"layer {path!r}", "a module of the network", fix)
+    near = difflib.get_close_matches(path, paths, 3, 0.5)
+    shown = [name for name in paths if name.count(".") <= 1]
+    listed = ", ".join(shown[:12]) + (f" and {len(paths) - 12} more" if len(paths) > 12 else "")
+    hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else "Correct the path."
+    return ModelError("model.layers", f"layer {path!r}", f"a module of the network ({listed})", hint)
+
+
+def unreached(path: str) -> Refusal:
+    """No gradient reaches a layer: a map of it would be empty whatever the image shows."""
+    found = "no gradient reaches this layer: it is exactly 0 at every place of every case"
+    fix = "Name an earlier layer; in a ViT whose head reads the class token, `norm1` of the last block."
+    return Refusal(f"layer {path!r}", found, "a layer whose places the target depends on", fix)
+
+
+def unused_layer(path: str) -> StepError:
+    """A hook that fired in the dry forward did not fire in the pass."""
+    return StepError(
+        f"layer {path!r}", "its hook did not fire", "one output a forward", "Name a layer that runs for every image."
+    )
