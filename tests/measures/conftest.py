@@ -1,0 +1,6 @@
+"""The slices of tests/measures/slices_made.py on the path."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
