@@ -1,0 +1,119 @@
+"""One criterion against the evidence, before corrections and waivers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from xai_audit.errors import EvidenceError
+from xai_audit.evidence.records import Evidence, Value
+from xai_audit.measures.intervals import FEW_CLUSTERS, Interval
+from xai_audit.spec.schema import Criterion
+from xai_audit.verdict.findings import Finding, Verdict
+from xai_audit.verdict.limits import Limit, compare, limit_of, p_against
+from xai_audit.verdict.lookup import Found, Missing, look_up
+from xai_audit.verdict.stored import Draws, fault_of, interval_at
+
+Arrays = Callable[[str], Mapping[str, np.ndarray]]
+"""The arrays of a step by its id."""
+
+_VERDICTS: dict[str, Verdict] = {"met": "pass", "not_met": "fail", "straddles": "inconclusive"}
+_DETAILS = {
+    "met": "The limit is met.",
+    "not_met": "The limit is not met.",
+    "straddles": "The interval holds the limit.",
+}
+
+
+def assess(criterion: Criterion, records: Sequence[Evidence], arrays: Arrays) -> Finding:
+    """The finding of one criterion on its own: no pass without a number, its interval and enough cases."""
+    limit = limit_of(criterion)
+    found = look_up(criterion, records)
+    if isinstance(found, Missing):
+        nothing = _blank(criterion, limit, found.verdict, found.reason, found.detail)
+        return replace(nothing, evidence=found.evidence)
+    finding = _blank(criterion, limit, "error", "invalid", "")
+    finding = replace(finding, evidence=(found.record.id,), method=found.record.method, mask=found.record.mask)
+    return _assess_value(criterion, limit, finding, found, arrays)
+
+
+def _assess_value(criterion: Criterion, limit: Limit, finding: Finding, found: Found, arrays: Arrays) -> Finding:
+    value = found.value
+    if value.status != "measured":
+        return replace(finding, reason="undefined", detail=value.reason or "The number does not exist.")
+    draws = _draws(found, arrays)
+    fault = fault_of(value, draws)
+    if fault:
+        return replace(finding, detail=fault)
+    interval = interval_at(value, draws, criterion.confidence)
+    finding = _with_numbers(finding, value, interval)
+    if value.n < criterion.minimum_cases:
+        few = f"{value.n} cases; at least {criterion.minimum_cases} were asked for."
+        return replace(finding, verdict="inconclusive", reason="too_few", detail=few)
+    assert value.estimate is not None  # else there was a fault
+    comparison = compare(limit, value.estimate, interval)
+    if comparison is None:
+        return replace(finding, reason="no_interval", detail=_why_no_interval(value, criterion))
+    units = found.record.details.get("clusters")
+    if comparison == "met" and limit.bound != "estimate" and units is not None and units < FEW_CLUSTERS:
+        few = f"Only {units} independent units (clusters); with fewer than {FEW_CLUSTERS} an interval is too narrow."
+        return replace(finding, verdict="inconclusive", reason="few_units", detail=few)
+    p = p_against(limit, value, draws)
+    return replace(
+        finding, verdict=_VERDICTS[comparison], reason=comparison, detail=_DETAILS[comparison], p=p, adjusted_p=p
+    )
+
+
+def _blank(criterion: Criterion, limit: Limit, verdict: Verdict, reason: str, detail: str) -> Finding:
+    return Finding(
+        criterion.id,
+        "criterion",
+        verdict,
+        criterion.severity,
+        reason,
+        detail,
+        measure=criterion.measure,
+        slice=criterion.slice,
+        method=criterion.method,
+        mask=criterion.mask,
+        class_=criterion.class_,
+        limit_kind=limit.kind,
+        limit=limit.ends,
+        bound=limit.bound,
+        confidence=criterion.confidence,
+        minimum_cases=criterion.minimum_cases,
+        because=criterion.because,
+    )
+
+
+def _with_numbers(finding: Finding, value: Value, interval: Interval | None) -> Finding:
+    ends: dict[str, Any] = {} if interval is None else {"low": interval.low, "high": interval.high}
+    return replace(
+        finding,
+        estimate=value.estimate,
+        n=value.n,
+        successes=value.successes,
+        trials=value.trials,
+        unit=value.unit,
+        class_=finding.class_ or value.label or None,
+        **ends,
+    )
+
+
+def _draws(found: Found, arrays: Arrays) -> Draws | None:
+    """The stored draws; None where there are none to be read, which `fault_of` then reports."""
+    if found.value.draws is None:
+        return None
+    try:
+        return np.asarray(arrays(found.record.id)[found.value.draws], dtype=np.float64)
+    except (EvidenceError, KeyError, OSError, TypeError, ValueError):
+        return None
+
+
+def _why_no_interval(value: Value, criterion: Criterion) -> str:
+    if value.interval == "none":
+        return value.reason or "The number has no interval."
+    return f"Too few resamples for an interval at confidence {criterion.confidence:g}."

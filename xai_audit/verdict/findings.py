@@ -1,0 +1,203 @@
+"""The finding: its fields, its file, its order, and what many of them come to."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, NoReturn, get_args
+
+from xai_audit.errors import EvidenceError
+from xai_audit.evidence.canonical import canonical
+from xai_audit.spec.schema import AuditSpec, Text
+
+Verdict = Literal["pass", "fail", "inconclusive", "not_run", "error", "waived"]
+Kind = Literal["criterion", "step", "observation"]
+Severity = Literal["minor", "major", "critical"]
+LimitKind = Literal["at_least", "at_most", "between"]
+Bound = Literal["lower", "upper", "estimate", "both"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+GOOD: frozenset[Verdict | None] = frozenset({"pass", "waived", None})
+"""What does not stop an audit from passing; None is an observation, which judges nothing."""
+REASONS: dict[str, str] = {
+    "met": "The end of the interval that must meet the limit meets it.",
+    "not_met": "The whole interval misses the limit.",
+    "straddles": "The limit lies inside the interval.",
+    "too_few": "Fewer cases than the criterion demands.",
+    "few_units": "Met, but on too few independent units (clusters) for its interval to be believed.",
+    "holm": "Met alone, but not after correction for the other slices that were judged with it.",
+    "undefined": "The number does not exist on these cases, such as an AUROC where all cases have one label.",
+    "no_interval": "The number has no interval, and the criterion asks for one.",
+    "invalid": "The record contradicts itself; it was not written by this tool as it stands.",
+    "step_failed": "The step that should have measured it failed.",
+    "refused": "The method or measure does not apply to this model or these data.",
+    "no_evidence": "No step measured it.",
+    "ambiguous": "More than one number fits the criterion.",
+    "waived": "Not met; a named person has decided to live with it until a date.",
+    "waiver_expired": "Not met, and the waiver has run out.",
+    "bad_cases": "Cases that could not be read and are in no number.",
+    "training_overlap": "Cases that are training images.",
+    "training_near_overlap": "Cases that look almost like training images.",
+    "training_not_declared": "Overlap with the training data was not looked for.",
+    "duplicates": "Cases that are the same image.",
+    "near_duplicates": "Cases that look almost the same.",
+    "missing_values": "Values missing in columns of the table.",
+}
+"""Every reason that a finding can have, in plain words."""
+FORMAT = 1
+_SEVERITY_RANK = {"critical": 0, "major": 1, "minor": 2}
+
+
+@dataclass(frozen=True)
+class WaiverNote:
+    """A waiver as it stood when the finding was made."""
+
+    owner: str
+    role: str
+    reason: Text
+    scope: Text
+    expires: str
+    """ISO 8601; the last day on which it holds."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing found, with everything a reader needs to check it."""
+
+    id: str
+    kind: Kind
+    verdict: Verdict | None
+    """None only for an observation."""
+    severity: Severity
+    reason: str
+    """A code: met, not_met, straddles, too_few, holm, undefined, no_interval, invalid, step_failed, refused,
+    no_evidence, ambiguous, waived, waiver_expired; for observations bad_cases, training_overlap, ..."""
+    detail: str
+    """One plain sentence."""
+    evidence: tuple[str, ...] = ()
+    """Ids of the records it rests on."""
+    measure: str | None = None
+    slice: str | None = None
+    method: str | None = None
+    mask: str | None = None
+    class_: str | None = None
+    limit_kind: LimitKind | None = None
+    limit: tuple[float, ...] = ()
+    bound: Bound | None = None
+    confidence: float | None = None
+    minimum_cases: int | None = None
+    estimate: float | None = None
+    low: float | None = None
+    """At `confidence`, before any correction."""
+    high: float | None = None
+    n: int | None = None
+    successes: int | None = None
+    trials: int | None = None
+    unit: str = ""
+    family: int = 1
+    """Criteria that were corrected together (Holm); 1 where there was nothing to correct."""
+    p: float | None = None
+    """One-sided, against the limit; only where the strict end of the interval must meet it."""
+    adjusted_p: float | None = None
+    """After Holm's correction over the family."""
+    waiver: WaiverNote | None = None
+    unwaived: Verdict | None = None
+    """The verdict without the waiver, where the criterion has one and did not pass."""
+    underlying: str = ""
+    """The reason without the waiver."""
+    left_out: int = 0
+    """Cases of the audit that could not be read and are in no number, this one included."""
+    because: Text | None = None
+    """Why this limit, in the owner's words."""
+
+
+@dataclass(frozen=True)
+class Overall:
+    """What all findings of an audit come to."""
+
+    all_pass: bool
+    """There is a criterion, each one passes or is waived, and no step failed or was refused."""
+    counts: tuple[tuple[Verdict, int], ...]
+    """Criteria by verdict, zeros too."""
+    sentence: Literal["all_pass", "all_pass_some_waived", "not_all_pass", "steps_failed", "no_criteria"]
+    """Key of the sentence on page one."""
+    exit_code: int
+
+
+def worst_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """What is not a pass, then what is waived, then what passes; within each by severity, then in the order given.
+
+    Of one severity fail, error and not_run come first, all alike; then inconclusive; then observations.
+    """
+
+    def rank(finding: Finding) -> tuple[int, int, int]:
+        group = {"pass": 2, "waived": 1}.get(finding.verdict or "", 0)
+        return group, _SEVERITY_RANK[finding.severity], {None: 2, "inconclusive": 1}.get(finding.verdict, 0)
+
+    return tuple(sorted(findings, key=rank))
+
+
+def exit_code(findings: Sequence[Finding]) -> int:
+    """0 where every finding that has a verdict is a pass or waived, 1 otherwise."""
+    return 0 if all(finding.verdict in GOOD for finding in findings) else 1
+
+
+def overall(findings: Sequence[Finding], spec: AuditSpec) -> Overall:
+    """The audit's verdict; a criterion of the spec without a finding counts as not run."""
+    by_id = {finding.id: finding for finding in findings if finding.kind == "criterion"}
+    verdicts = [by_id[criterion.id].verdict if criterion.id in by_id else "not_run" for criterion in spec.criteria]
+    tally = Counter(verdicts)
+    counts = tuple((verdict, tally[verdict]) for verdict in VERDICTS)
+    are_good = all(verdict in ("pass", "waived") for verdict in verdicts)
+    code = exit_code(findings) if are_good else 1
+    all_pass = bool(verdicts) and code == 0
+    return Overall(all_pass, counts, _sentence(bool(verdicts), are_good, code, tally["waived"] > 0), code)
+
+
+def _sentence(
+    has_criteria: bool, are_good: bool, code: int, is_some_waived: bool
+) -> Literal["all_pass", "all_pass_some_waived", "not_all_pass", "steps_failed", "no_criteria"]:
+    if not are_good:
+        return "not_all_pass"
+    if code:
+        return "steps_failed"
+    if not has_criteria:
+        return "no_criteria"
+    return "all_pass_some_waived" if is_some_waived else "all_pass"
+
+
+def findings_text(findings: Sequence[Finding]) -> str:
+    """Canonical JSON of the findings: the same findings give the same bytes. ValueError for a number not finite."""
+    return canonical({"format": FORMAT, "findings": [asdict(finding) for finding in findings]}) + "\n"
+
+
+def read_findings(text: str) -> tuple[Finding, ...]:
+    """Findings read back; EvidenceError where the text is not what `findings_text` writes."""
+    try:
+        whole = json.loads(text, parse_constant=_not_finite)
+        if whole["format"] != FORMAT:
+            raise ValueError(f"format {whole['format']}")
+        return tuple(_finding(entry) for entry in whole["findings"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise EvidenceError(
+            "findings.json", f"{error}", f"findings in format {FORMAT}", "Judge the run again: xai-audit judge."
+        ) from error
+
+
+def _finding(entry: dict[str, Any]) -> Finding:
+    unknown = set(entry) ^ {field.name for field in fields(Finding)}
+    if unknown:
+        raise ValueError(f"fields that do not fit: {', '.join(sorted(unknown))}")
+    is_observation = entry["kind"] == "observation"
+    if entry["kind"] not in get_args(Kind) or entry["severity"] not in _SEVERITY_RANK:
+        raise ValueError(f"kind {entry['kind']!r} of severity {entry['severity']!r}")
+    if (entry["verdict"] is None) != is_observation or (not is_observation and entry["verdict"] not in VERDICTS):
+        raise ValueError(f"verdict {entry['verdict']!r} for kind {entry['kind']!r}")
+    waiver = None if entry["waiver"] is None else WaiverNote(**entry["waiver"])
+    lists = {"evidence": tuple(entry["evidence"]), "limit": tuple(entry["limit"])}
+    return Finding(**{**entry, **lists, "waiver": waiver})
+
+
+def _not_finite(name: str) -> NoReturn:
+    raise ValueError(f"the number {name}")
