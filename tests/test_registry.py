@@ -1,0 +1,39 @@
+"""The tables and the code name each other: what is listed exists, and what exists is listed or known as not yet."""
+
+import importlib
+import inspect
+
+import pytest
+
+from xai_audit import registry
+from xai_audit.spec import schema
+
+
+@pytest.mark.parametrize("entry", [*registry.METHODS, *registry.MEASURES], ids=lambda entry: entry.name)
+def test_what_is_listed_exists(entry: registry.MethodEntry | registry.MeasureEntry) -> None:
+    module, _, name = entry.call.partition(":")
+    function = getattr(importlib.import_module(module), name)
+    assert callable(function)
+    assert inspect.getdoc(function)
+
+
+def test_the_grammar_has_exactly_the_listed_methods() -> None:
+    uses = {
+        part.model_fields["use"].annotation.__args__[0]  # type: ignore[union-attr]
+        for part in (schema.GradCam, schema.Saliency, schema.Occlusion)
+    }
+    assert uses == {entry.name for entry in registry.METHODS}
+
+
+def test_names_are_unique_and_none_is_both_there_and_not_yet() -> None:
+    for kind, table in (("method", registry.METHODS), ("measure", registry.MEASURES)):
+        names = [entry.name for entry in table]
+        assert len(set(names)) == len(names)
+        assert not set(names) & set(registry.NOT_YET[kind])
+
+
+def test_look_ups_fail_for_what_is_not_listed() -> None:
+    assert registry.method("saliency").name == "saliency"
+    assert registry.measure("ece").group == "calibration"
+    with pytest.raises(KeyError):
+        registry.method("lime")

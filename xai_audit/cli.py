@@ -1,0 +1,449 @@
+"""The command line: each command is a few lines around one stage; what is heavy is imported inside it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from xai_audit import __version__
+from xai_audit.errors import AuditError, ProblemError, SpecErrors
+
+EXIT_BROKE = 3
+
+_spec = click.argument("spec", type=click.Path(path_type=Path))
+_folder = click.argument("folder", type=click.Path(path_type=Path))
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print machine-readable JSON instead of text.")
+_out = click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("reports"),
+    show_default=True,
+    help="Folder under which runs are kept.",
+)
+_device = click.option("--device", default="auto", show_default=True, help="cpu, cuda, or auto: cuda when present.")
+_batch = click.option(
+    "--batch-size",
+    type=click.IntRange(1, 4096),
+    default=16,
+    show_default=True,
+    help="Images a pass; changes speed and memory, not results.",
+)
+
+
+class Command(click.Group):
+    """The command group; every error of ours ends with its exit code and no traceback, a fault of ours with 3."""
+
+    def main(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Run a command and exit: 0 all pass, 1 some finding is no pass, 2 wrong input, 3 the audit itself broke."""
+        kwargs["standalone_mode"] = False
+        try:
+            result = super().main(*args, **kwargs)
+        except click.exceptions.Exit as stop:
+            sys.exit(stop.exit_code)
+        except click.ClickException as error:
+            if "--json" in sys.argv:
+                _print_error("UsageError", error.format_message())
+            else:
+                error.show()
+            sys.exit(2)
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("Stopped. What was finished is kept; the same command goes on from there.", err=True)
+            sys.exit(EXIT_BROKE)
+        except AuditError as error:
+            _show_error(error)
+            sys.exit(error.exit_code)
+        except OSError as error:
+            _print_error("DiskError", _disk_problem(error))
+            sys.exit(EXIT_BROKE)
+        except SystemExit as stop:
+            if not isinstance(stop.__context__, OSError):  # else whoever read the output has gone away
+                _print_error("ModelError", _ended_by_model(stop))
+            sys.exit(EXIT_BROKE)
+        except Exception:
+            click.echo(traceback.format_exc(), err=True)
+            _print_error("Fault", "This is a fault of xai-audit: please report it with the lines above.")
+            sys.exit(EXIT_BROKE)
+        sys.exit(result if isinstance(result, int) else 0)
+
+
+def _print_error(kind: str, sentence: str) -> None:
+    """An error that is no Problem: a sentence, or JSON where that was asked for."""
+    if "--json" in sys.argv:
+        _print_json({"error": kind, "problems": [{"found": sentence}]})
+    else:
+        click.echo(sentence, err=True)
+
+
+def _ended_by_model(stop: SystemExit) -> str:
+    return (
+        f"sys.exit({stop.code!r}) was called by code that the audit ran; nothing was judged. "
+        "Correct the model's code: it must raise an error, never end the program."
+    )
+
+
+def _problems(error: AuditError) -> list[dict[str, str]]:
+    if isinstance(error, SpecErrors):
+        return [problem.__dict__ for problem in error.problems]
+    if isinstance(error, ProblemError):
+        return [error.problem.__dict__]
+    return [{"found": str(error)}]
+
+
+def _show_error(error: AuditError) -> None:
+    if "--json" in sys.argv:
+        _print_json({"error": type(error).__name__, "problems": _problems(error)})
+        return
+    click.echo(str(error), err=True)
+    if isinstance(error, SpecErrors):
+        count = len(error.problems)
+        click.echo(f"\n{count} problem{'s' if count > 1 else ''}. Nothing was run.", err=True)
+
+
+def _disk_problem(error: OSError) -> str:
+    return (
+        f"{error.filename or 'a file'}: {error.strerror or error}. "
+        "Nothing half-written was left; make room or mend the path, then run the same command again."
+    )
+
+
+def _print_json(value: object) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True))
+
+
+@click.group(cls=Command, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="xai-audit")
+def main() -> None:
+    """Audit an image model from one YAML file and write the report that people sign.
+
+    Exit codes: 0 every finding passes, 1 some finding does not, 2 the spec or its inputs are wrong, 3 the audit broke.
+    """
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "--source",
+    type=click.Choice(["image_folder", "image_table", "arrays", "predictions"]),
+    default="image_table",
+    show_default=True,
+    help="Where the cases come from.",
+)
+def init(path: Path, source: Any) -> None:
+    """Write a commented spec to start from; never overwrites."""
+    from xai_audit.spec.template import starter_spec
+
+    if path.exists():
+        raise click.ClickException(f"{path} is there already; name a new file.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(starter_spec(source, path.stem), encoding="utf-8")
+    click.echo(f"Wrote {path}. Fill in what it asks for, then: xai-audit check {path}")
+
+
+@main.command()
+@_spec
+@_as_json
+def check(spec: Path, as_json: bool) -> None:
+    """Read a spec and name everything that is wrong with it; runs nothing."""
+    from xai_audit.spec.load import load_spec
+
+    loaded = load_spec(spec).spec
+    facts = {
+        "audit": loaded.audit.id,
+        "slices": len(loaded.slices),
+        "methods": len(loaded.methods),
+        "measures": len(loaded.measures),
+        "criteria": len(loaded.criteria),
+    }
+    if as_json:
+        _print_json({"ok": True, **facts})
+    else:
+        click.echo(
+            f"{spec}: no problem found. " + ", ".join(f"{v} {k}" for k, v in facts.items() if k != "audit") + "."
+        )
+
+
+@main.command()
+@_spec
+@_as_json
+@click.option("--measure", is_flag=True, help="Time one pass and add an estimate of time and memory (loads torch).")
+@_device
+@_batch
+def plan(spec: Path, as_json: bool, measure: bool, device: str, batch_size: int) -> None:
+    """Show every step and the exact number of passes through the net, before anything is run."""
+    from xai_audit.opening import open_slices
+    from xai_audit.plan import Counts, make_plan
+    from xai_audit.spec.load import load_spec
+
+    loaded = load_spec(spec)
+    dataset, slices = open_slices(loaded)
+    counts = Counts(len(dataset.ids), {name: len(indexes) for name, indexes in slices.items()})
+    made = make_plan(loaded.spec, counts)
+    estimate = None
+    if measure:
+        from xai_audit.engines.estimate import estimate_run
+
+        estimate = estimate_run(loaded, dataset, made, device, batch_size)
+    if as_json:
+        steps = [
+            {"id": s.id, "kind": s.kind, "step": s.title, "cases": s.cases, **s.passes.__dict__} for s in made.steps
+        ]
+        total = {"cases": counts.cases, "slices": dict(counts.slices), **made.passes.__dict__}
+        _print_json({"steps": steps, "total": total, "estimate": estimate.__dict__ if estimate else None})
+        return
+    _plan_table(made, counts, estimate)
+
+
+def _plan_table(made: Any, counts: Any, estimate: Any) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{len(made.steps)} steps over {counts.cases} cases", title_justify="left")
+    for heading in ("step", "kind"):
+        table.add_column(heading)
+    for heading in ("cases", "forwards", "backwards"):
+        table.add_column(heading, justify="right")
+    for step in made.steps:
+        cells = [str(number) if number else "" for number in (step.cases, step.passes.forwards, step.passes.backwards)]
+        table.add_row(step.title, step.kind, *cells)
+    total = made.passes
+    table.add_section()
+    table.add_row("total", "", str(counts.cases), str(total.forwards), str(total.backwards))
+    console = Console()
+    console.print(table)
+    if estimate:
+        console.print(
+            f"Estimated: {estimate.seconds:.0f} seconds, {estimate.memory_mb:.0f} MB at most, on {estimate.device}."
+        )
+    else:
+        console.print("Passes are counted in images. Add --measure for time and memory.")
+
+
+@main.command()
+@_spec
+@_out
+@_device
+@_batch
+@_as_json
+@click.option("--retry-failed", is_flag=True, help="Of an unfinished run: make steps that failed again.")
+def run(spec: Path, out: Path, device: str, batch_size: int, as_json: bool, retry_failed: bool) -> int:
+    """Run an audit: evidence, findings and report. Goes on where a stopped run left off; a second run does nothing."""
+    from xai_audit.spec.load import load_spec
+    from xai_audit.spec.template import refuse_placeholders
+
+    loaded = load_spec(spec)
+    refuse_placeholders(loaded)
+    from xai_audit.engines.local import pick_device
+    from xai_audit.run import Options, run_audit
+
+    options = Options(out, pick_device(device), batch_size, retry_failed)
+    with _progress(quiet=as_json) as progress:
+        outcome = run_audit(loaded, options, progress)
+        folder = outcome.run.folder
+        files = _rendered_files(folder) or _render(folder, loaded.spec.report.formats, progress)
+    if not as_json and not outcome.steps_made:
+        click.echo(f"Nothing to do: this run was finished on {outcome.run.manifest['ended']}.")
+    return _show_findings(folder, outcome.findings, files, as_json)
+
+
+def _render(folder: Path, formats: Sequence[str], progress: Any) -> tuple[Path, ...]:
+    from xai_audit.evidence.manifest import record_outputs
+    from xai_audit.evidence.store import locked
+    from xai_audit.report.write import write_report
+
+    progress.begin("report", 1)
+    with locked(folder):
+        files: tuple[Path, ...] = write_report(folder, tuple(formats))
+        record_outputs(folder, "rendered", [path.relative_to(folder).as_posix() for path in files])
+    progress.advance(1)
+    progress.end("done")
+    return files
+
+
+def _rendered_files(folder: Path) -> tuple[Path, ...]:
+    """Files of the last rendering, when all of them are as they were written and newer than the last judgement."""
+    from xai_audit.evidence.events import last, read_events
+    from xai_audit.evidence.manifest import digests
+
+    events = read_events(folder)
+    rendered, judged = last(events, "rendered"), last(events, "judged")
+    if rendered is None or judged is None or events.index(rendered) < events.index(judged):
+        return ()
+    files = tuple(folder / name for name in rendered.data["files"])
+    is_whole = (
+        all(path.is_file() for path in files) and digests(folder, rendered.data["files"]) == rendered.data["files"]
+    )
+    return files if is_whole else ()
+
+
+def _progress(quiet: bool) -> Any:
+    from contextlib import nullcontext
+
+    from xai_audit.engines.progress import Silent
+
+    if quiet:
+        return nullcontext(Silent())
+    from xai_audit.engines.terminal import TerminalProgress
+
+    return TerminalProgress()
+
+
+def _show_findings(folder: Path, findings: Any, files: Sequence[Path], as_json: bool) -> int:
+    from xai_audit.verdict import exit_code, findings_text
+
+    code = exit_code(findings)
+    reports = [str(path) for path in files if path.suffix in (".html", ".pdf") and path.parent == folder]
+    if as_json:
+        _print_json(
+            {
+                "exit_code": code,
+                "folder": str(folder),
+                "reports": reports,
+                "findings": json.loads(findings_text(findings)),
+            }
+        )
+    else:
+        from xai_audit.report.terminal import findings_table
+
+        findings_table(findings)
+        for path in reports:
+            click.echo(f"Report:   {path}")
+        click.echo(f"Findings: {folder / 'findings.json'}")
+        click.echo(f"Evidence: {folder}")
+    return int(code)
+
+
+@main.command()
+@_folder
+@_as_json
+def judge(folder: Path, as_json: bool) -> int:
+    """Judge the evidence of a run folder again; needs no model and no data."""
+    from xai_audit.evidence.store import locked
+    from xai_audit.judging import judge_folder
+
+    spec = _spec_of(folder, "judged", "rendered")
+    with locked(folder):
+        findings = judge_folder(folder, spec)
+    return _show_findings(folder, findings, (), as_json)
+
+
+def _spec_of(folder: Path, *made_again: str) -> Any:
+    """The spec of a finished run; EvidenceError when the folder is not as the run left it."""
+    from xai_audit.evidence.manifest import require_unchanged
+    from xai_audit.evidence.store import read_run
+    from xai_audit.spec.load import load_text
+
+    run = read_run(folder)
+    require_unchanged(folder, *made_again)
+    return load_text(run.spec_text, folder / "audit.yaml").spec
+
+
+@main.command()
+@_folder
+@click.option(
+    "--format", "formats", type=click.Choice(["html", "pdf"]), multiple=True, help="Default: as the spec says."
+)
+def report(folder: Path, formats: tuple[str, ...]) -> None:
+    """Write the HTML and PDF of a run folder again; needs no model and no data."""
+    spec = _spec_of(folder, "rendered")
+    with _progress(quiet=False) as progress:
+        files = _render(folder, formats or spec.report.formats, progress)
+    for path in files:
+        if path.parent == folder:
+            click.echo(str(path))
+
+
+@main.command()
+@_folder
+@_as_json
+def verify(folder: Path, as_json: bool) -> int:
+    """Check that nothing in a run folder has changed; names each file that was changed, is missing or was added."""
+    from xai_audit.evidence.manifest import verify as find_faults
+
+    faults = find_faults(folder)
+    if as_json:
+        _print_json({"ok": not faults, "faults": [fault.__dict__ for fault in faults]})
+    else:
+        for fault in faults:
+            click.echo(f"{fault.file}: {fault.problem}")
+        click.echo(
+            f"{folder}: " + (f"{len(faults)} file(s) not as they were left." if faults else "nothing has changed.")
+        )
+    return 1 if faults else 0
+
+
+@main.command()
+@click.argument("before", type=click.Path(path_type=Path))
+@click.argument("after", type=click.Path(path_type=Path))
+@_as_json
+def compare(before: Path, after: Path, as_json: bool) -> int:
+    """List the criteria and the inputs that differ between two runs. Exit code 1 when any verdict got worse."""
+    from xai_audit.compare import compare_runs, comparison_lines
+
+    comparison = compare_runs(before, after)
+    if as_json:
+        _print_json(comparison.to_json())
+    else:
+        for line in comparison_lines(comparison):
+            click.echo(line)
+    return 1 if comparison.worse else 0
+
+
+@main.command()
+@_as_json
+def methods(as_json: bool) -> None:
+    """List the explanation methods and measures that a spec may use."""
+    from xai_audit import registry
+
+    if as_json:
+        entries: Callable[[Any], list[dict[str, Any]]] = lambda table: [entry.__dict__ for entry in table]  # noqa: E731
+        _print_json({"methods": entries(registry.METHODS), "measures": entries(registry.MEASURES)})
+        return
+    click.echo("Methods")
+    for method in registry.METHODS:
+        click.echo(f"  {method.name:<24} {method.summary} ({method.paper})")
+    click.echo("Measures")
+    for measure in registry.MEASURES:
+        click.echo(f"  {measure.name:<24} {measure.summary}")
+    click.echo("Not available yet: " + ", ".join((*registry.NOT_YET["method"], *registry.NOT_YET["measure"])))
+
+
+@main.command()
+def schema() -> None:
+    """Print the JSON Schema of a spec, for editors."""
+    from xai_audit.spec.export import schema_text
+
+    click.echo(schema_text(), nl=False)
+
+
+@main.command()
+@_out
+@_as_json
+@click.option(
+    "--spec", type=click.Path(path_type=Path), help="Also say whether this spec's latest run is still current."
+)
+def status(out: Path, as_json: bool, spec: Path | None) -> int:
+    """List the runs under a folder: finished or not, their verdicts, and whether their files are unchanged."""
+    from xai_audit.status import list_runs, staleness
+
+    runs = list_runs(out)
+    stale = staleness(out, spec) if spec else None
+    if as_json:
+        _print_json({"runs": [entry.__dict__ for entry in runs], "stale": stale})
+    else:
+        if not runs:
+            click.echo(f"No runs under {out}.")
+        for entry in runs:
+            click.echo(f"{entry.audit}/{entry.run}  {entry.state}  {entry.ended or ''}  {entry.summary}")
+        if stale is not None:
+            click.echo("; ".join(stale) if stale else f"{spec}: the latest run is current.")
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""What differs between two runs: the inputs that changed and the criteria whose answer changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from xai_audit.errors import EvidenceError
+from xai_audit.evidence.manifest import require_unchanged
+from xai_audit.evidence.store import RunRecord, read_run
+from xai_audit.verdict import Finding, read_findings
+
+_RANK = {"pass": 0, "waived": 1, "inconclusive": 2, "not_run": 3, "error": 3, "fail": 3, "absent": 4}
+"""How far a verdict is from a pass; a criterion that was taken out is further than any."""
+
+
+@dataclass(frozen=True)
+class InputChange:
+    """One input that is not the same in both runs."""
+
+    what: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class CriterionChange:
+    """A criterion whose verdict or number is not the same, or that only one run has (the other side is `absent`)."""
+
+    id: str
+    before: str
+    after: str
+    estimate_before: float | None
+    estimate_after: float | None
+
+    @property
+    def is_worse(self) -> bool:
+        """Further from a pass than before; a criterion that was taken out counts as worse, whatever it said."""
+        return self.before != "absent" and _RANK[self.after] > _RANK[self.before]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two runs side by side."""
+
+    before: str
+    after: str
+    inputs: tuple[InputChange, ...]
+    criteria: tuple[CriterionChange, ...]
+    unchanged: int
+
+    @property
+    def worse(self) -> tuple[CriterionChange, ...]:
+        """Criteria that got worse."""
+        return tuple(change for change in self.criteria if change.is_worse)
+
+    def to_json(self) -> dict[str, Any]:
+        """The comparison as JSON values."""
+        return {**asdict(self), "worse": [change.id for change in self.worse]}
+
+
+def compare_runs(before: Path, after: Path) -> Comparison:
+    """Compare two finished run folders; EvidenceError when one of them is not finished, not judged or changed."""
+    for folder in (before, after):
+        read_run(folder)
+        require_unchanged(folder, "rendered")
+    old, new = read_run(before), read_run(after)
+    criteria = list(_criteria(_findings(old), _findings(new)))
+    changed = tuple(c for c in criteria if c.before != c.after or c.estimate_before != c.estimate_after)
+    return Comparison(
+        _name(old), _name(new), (*_inputs(old, new), *_spec(old, new)), changed, len(criteria) - len(changed)
+    )
+
+
+def _name(run: RunRecord) -> str:
+    return f"{run.manifest['audit']}/{run.manifest['run']}"
+
+
+def _findings(run: RunRecord) -> dict[str, Finding]:
+    path = run.folder / "findings.json"
+    if not path.exists():
+        raise EvidenceError(str(path), "no findings", "a judged run", f"xai-audit judge {run.folder}")
+    findings = read_findings(path.read_text(encoding="utf-8"))
+    return {finding.id: finding for finding in findings if finding.kind == "criterion"}
+
+
+def _criteria(old: dict[str, Finding], new: dict[str, Finding]) -> Iterator[CriterionChange]:
+    for identifier in dict.fromkeys((*old, *new)):
+        a, b = old.get(identifier), new.get(identifier)
+        yield CriterionChange(
+            identifier, str(a.verdict) if a else "absent", str(b.verdict) if b else "absent",
+            a.estimate if a else None, b.estimate if b else None,
+        )  # fmt: skip
+
+
+def _inputs(old: RunRecord, new: RunRecord) -> Iterator[InputChange]:
+    a, b = old.manifest, new.manifest
+    pairs = {
+        "model digest": (a["model"]["digest"], b["model"]["digest"]),
+        "model code": (a["model"].get("source"), b["model"].get("source")),
+        "package": (a["package"]["version"], b["package"]["version"]),
+        "device": (a["device"], b["device"]),
+        **{f"version of {n}": (a["versions"].get(n), b["versions"].get(n)) for n in {**a["versions"], **b["versions"]}},
+        **{f"data of slice {n}": (_slice(a, n), _slice(b, n)) for n in {**a["data"]["slices"], **b["data"]["slices"]}},
+    }
+    yield from (InputChange(what, str(x), str(y)) for what, (x, y) in pairs.items() if x != y)
+
+
+def _slice(manifest: dict[str, Any], name: str) -> str:
+    entry = manifest["data"]["slices"].get(name)
+    return f"{entry['cases']} cases, {entry['digest'][:12]}" if entry else "absent"
+
+
+def _spec(old: RunRecord, new: RunRecord) -> Iterator[InputChange]:
+    a, b = (_flat(json.loads((run.folder / "audit.normalised.json").read_bytes())) for run in (old, new))
+    for key in dict.fromkeys((*a, *b)):
+        if a.get(key, "absent") != b.get(key, "absent"):
+            yield InputChange(f"spec {key}", str(a.get(key, "absent")), str(b.get(key, "absent")))
+
+
+def _flat(value: Any, path: str = "") -> dict[str, Any]:
+    if isinstance(value, dict) and value:
+        return {k: v for key, part in value.items() for k, v in _flat(part, f"{path}.{key}" if path else key).items()}
+    if isinstance(value, list) and value:
+        named = [part.get("id") or part.get("name") if isinstance(part, dict) else None for part in value]
+        return {k: v for i, part in enumerate(value) for k, v in _flat(part, f"{path}[{named[i] or i}]").items()}
+    return {path: value}
+
+
+def comparison_lines(comparison: Comparison) -> Iterator[str]:
+    """The comparison as lines of text."""
+    yield f"Before: {comparison.before}    After: {comparison.after}"
+    yield f"Inputs that changed: {len(comparison.inputs)}"
+    yield from (f"  {change.what}: {change.before} -> {change.after}" for change in comparison.inputs)
+    yield f"Criteria that changed: {len(comparison.criteria)} ({comparison.unchanged} unchanged)"
+    for change in comparison.criteria:
+        numbers = f"{_number(change.estimate_before)} -> {_number(change.estimate_after)}"
+        yield f"  {change.id}: {change.before} -> {change.after}  ({numbers}){'  WORSE' if change.is_worse else ''}"
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4f}"

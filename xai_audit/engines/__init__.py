@@ -1,0 +1,1 @@
+"""Engines: where the steps of a plan are carried out."""

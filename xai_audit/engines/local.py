@@ -1,0 +1,218 @@
+"""The local engine: carries out a plan on this machine, one unit of steps after another, keeping each as it is done."""
+
+from __future__ import annotations
+
+import errno
+import sys
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from xai_audit.data.slices import members
+from xai_audit.data.sources import BadCase, Dataset
+from xai_audit.engines.progress import Progress
+from xai_audit.engines.recording import failed, without_answer
+from xai_audit.engines.steps import Context, carry_out
+from xai_audit.errors import InputError, ModelError, StepError
+from xai_audit.evidence.events import append_event
+from xai_audit.evidence.records import Evidence, Failure
+from xai_audit.evidence.store import StepResult, read_step, read_steps, write_step
+from xai_audit.explain.explain import method_layers
+from xai_audit.model.guard import left_as_found
+from xai_audit.model.load import AuditedModel, load_model
+from xai_audit.plan import Plan, Step
+from xai_audit.spec.schema import AuditSpec
+
+
+def pick_device(asked: str) -> str:
+    """The device to run on: `auto` is cuda when present; ModelError when an asked-for device is not there."""
+    if asked == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if asked.startswith("cuda") and not torch.cuda.is_available():
+        raise ModelError("--device", f"{asked!r} and no CUDA device", "a device of this machine", "Use --device cpu.")
+    if asked != "cpu" and not asked.startswith("cuda"):
+        raise ModelError("--device", repr(asked), "cpu, cuda, cuda:N or auto", "Correct the option.")
+    return asked
+
+
+def work_units(step: Step) -> int:
+    """Work of a step for the time left: a forward is one, a backward two, a case that is only read one."""
+    return step.passes.forwards + 2 * step.passes.backwards or max(step.cases, 1)
+
+
+@dataclass
+class Engine:
+    """A plan at work in one run folder."""
+
+    folder: Path
+    spec: AuditSpec
+    spec_folder: Path
+    source: Dataset
+    digests: Sequence[str]
+    """Digest of each case of the source."""
+    plan: Plan
+    device: str
+    batch_size: int
+
+    @property
+    def threads(self) -> int:
+        """Threads that torch uses."""
+        return torch.get_num_threads()
+
+    @cached_property
+    def model(self) -> AuditedModel | None:
+        """The model, loaded when it is first needed."""
+        return (
+            load_model(self.spec.model, self.spec_folder, self.device, self.spec.audit.seed)
+            if self.spec.model
+            else None
+        )
+
+    @property
+    def precision(self) -> str:
+        """Type of the numbers that the model computes with; float64 where there is none, as all measures are."""
+        dtype = self.model.dtype or torch.get_default_dtype() if self.model else torch.float64
+        return str(dtype).removeprefix("torch.")
+
+    def model_facts(self, source: str | None) -> dict[str, Any]:
+        """What the manifest says of the model."""
+        if self.model is None or self.spec.model is None:
+            return {"kind": "none", "digest": None}
+        file = self.spec.model.weights.file if self.spec.model.weights else None
+        return {
+            "kind": self.model.digest_kind,
+            "digest": self.model.digest,
+            "file": file,
+            "architecture": self.model.architecture,
+            "parameters": self.model.parameters,
+            "factory": self.spec.model.factory,
+            "source": source,
+        }
+
+    def work(self, progress: Progress) -> int:
+        """Carry out every step that is not kept yet; the number of steps made. Raises InputError for wrong input."""
+        kept = read_steps(self.folder)
+        todo = [step for step in self.plan.steps if step.id not in kept]
+        if any(step.passes.forwards for step in todo):
+            self._try_model()
+        progress.plan(sum(work_units(step) for step in todo))
+        for step in self.plan.steps:
+            if step.id in kept:
+                continue
+            unit = self._unit(step, [other for other in todo if other.id not in kept])
+            started = time.monotonic()
+            for result in self._make(unit, kept, progress):
+                if result.record.id not in kept:
+                    record = self._keep(result)
+                    self._log(record, time.monotonic() - started)
+                    kept[record.id] = record
+        return len(todo)
+
+    def _keep(self, result: StepResult) -> Evidence:
+        """The record as it was written; a result that holds a number that is not finite is a failed step."""
+        try:
+            write_step(self.folder, result)
+        except StepError as error:
+            step = self.plan.step(result.record.id)
+            self._report_failure(step, error)
+            result = failed(step, error, result.record.passes)
+            write_step(self.folder, result)
+        return result.record
+
+    def _try_model(self) -> None:
+        """Three forwards, not counted: a wrong output or layer, or chance in the net, is found before any work."""
+        if self.model is None or self.spec.model is None:
+            return
+        height, width = self.spec.model.input.size
+        grey = torch.full((1, self.spec.model.input.channels, height, width), 0.5, device=self.model.device)
+        with left_as_found(self.model.module), torch.no_grad():
+            self.model.raw_scores(grey)
+            self.model.check_steady()
+        method_layers(self.spec.methods, self.model, self.spec.model)
+
+    def _unit(self, step: Step, todo: Sequence[Step]) -> list[Step]:
+        """Steps to make together with a step; a pass that readers share is made again for readers still to do."""
+        if not step.unit:
+            return [step]
+        others = [other for other in todo if other.unit == step.unit and other.id != step.unit]
+        return [self.plan.step(step.unit), *others]
+
+    def _make(self, unit: Sequence[Step], kept: Mapping[str, Evidence], progress: Progress) -> list[StepResult]:
+        title = " + ".join(step.title for step in unit)
+        progress.begin(title, sum(work_units(step) for step in unit if step.id not in kept) or 1)
+        broken = [p for step in unit for p in step.parents if p in kept and kept[p].status == "failed"]
+        if broken:
+            results = [without_answer(step, "failed", _parent_failure(kept[broken[0]])) for step in unit]
+        else:
+            results = self._try(unit, progress)
+        progress.end(_worst(results))
+        return results
+
+    def _try(self, unit: Sequence[Step], progress: Progress) -> list[StepResult]:
+        try:
+            return carry_out(self._context(progress), unit)
+        except InputError:
+            if unit[0].kind == "data_profile":
+                raise
+            return self._failed_unit(unit)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+                raise
+            return self._failed_unit(unit)
+        except Exception:
+            return self._failed_unit(unit)
+
+    def _failed_unit(self, unit: Sequence[Step]) -> list[StepResult]:
+        error = sys.exc_info()[1]
+        assert isinstance(error, Exception)
+        append_event(self.folder, "step_raised", {"steps": [s.id for s in unit], "traceback": traceback.format_exc()})
+        return [failed(step, error) for step in unit]
+
+    def _log(self, record: Evidence, seconds: float) -> None:
+        data = {"step": record.id, "status": record.status, "seconds": round(seconds, 3), **record.passes.__dict__}
+        append_event(self.folder, "step", data)
+
+    def _context(self, progress: Progress) -> Context:
+        kept = read_steps(self.folder)
+        dataset = self._readable(kept)
+        return Context(
+            spec=self.spec,
+            spec_folder=self.spec_folder,
+            dataset=dataset,
+            digests=self.digests,
+            slices={part.name: members(dataset, part) for part in self.spec.slices},
+            model=self.model,
+            batch_size=self.batch_size,
+            progress=progress,
+            profile=next((r.details for r in kept.values() if r.kind == "data_profile"), {}),
+            read=lambda step: read_step(self.folder, kept[step]),
+            report=self._report_failure,
+        )
+
+    def _report_failure(self, step: Step, error: Exception) -> None:
+        text = "".join(traceback.format_exception(error))
+        append_event(self.folder, "step_raised", {"steps": [step.id], "traceback": text})
+
+    def _readable(self, kept: Mapping[str, Evidence]) -> Dataset:
+        """The cases without those that the profile found unreadable."""
+        profile = next((record for record in kept.values() if record.kind == "data_profile"), None)
+        if profile is None or profile.status != "measured":
+            return self.source
+        known = set(self.source.ids)
+        bad = [BadCase(b["id"], b["problem"]) for b in profile.details["bad_cases"] if b["id"] in known]
+        return self.source.without(bad) if bad else self.source
+
+
+def _parent_failure(parent: Evidence) -> Failure:
+    return Failure("ParentFailed", f"This step needs {parent.subject} [{parent.id}], which failed.")
+
+
+def _worst(results: Sequence[StepResult]) -> str:
+    statuses = {result.record.status for result in results}
+    return next(status for status in ("failed", "not_applicable", "measured") if status in statuses)

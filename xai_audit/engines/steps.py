@@ -1,0 +1,276 @@
+"""What each kind of step does: from its parents' evidence, the data and the model to one record."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xai_audit import registry
+from xai_audit.data.cases import RULES, choose_cases
+from xai_audit.data.preprocess import prepare, prepare_mask
+from xai_audit.data.sources import Dataset
+from xai_audit.engines.progress import Progress
+from xai_audit.engines.recording import result_of
+from xai_audit.errors import Refusal, StepError
+from xai_audit.evidence.records import Passes
+from xai_audit.evidence.seeds import derived_seed, generator
+from xai_audit.evidence.store import Rows, StepResult
+from xai_audit.explain.stages import relevance_map
+from xai_audit.measures.data_profile import profile
+from xai_audit.measures.measured import Measured, Options
+from xai_audit.measures.predictions import Predictions
+from xai_audit.model.load import AuditedModel
+from xai_audit.plan import Step
+from xai_audit.spec.schema import AuditSpec, ModelInput
+from xai_audit.spec.schema import Predictions as PredictionsSource
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a step may use."""
+
+    spec: AuditSpec
+    spec_folder: Path
+    dataset: Dataset
+    """The readable cases."""
+    digests: Sequence[str]
+    """Digest of each case of the source, for the data profile, which sees all of them."""
+    slices: Mapping[str, np.ndarray]
+    model: AuditedModel | None
+    batch_size: int
+    progress: Progress
+    profile: Mapping[str, Any]
+    """Details of the data profile; empty before it is made."""
+    read: Callable[[str], StepResult]
+    """A kept step, by id."""
+    report: Callable[[Step, Exception], None]
+    """Keeps the traceback of a step that failed alone."""
+
+    @property
+    def input(self) -> ModelInput:
+        """Preprocessing of the model."""
+        assert self.spec.model is not None
+        return self.spec.model.input
+
+    @property
+    def mean_colour(self) -> tuple[float, ...]:
+        """Mean of the prepared images, one number a channel in [0, 1]; measured by the data profile."""
+        return tuple(self.profile["mean_colour"])
+
+    def count(self, passes: Passes) -> None:
+        """Tell the progress of passes that were just made."""
+        self.progress.advance(passes.forwards + 2 * passes.backwards)
+
+    def parent(self, step: Step, kind: str) -> StepResult:
+        """The parent of a kind."""
+        return next(p for p in (self.read(i) for i in step.parents) if p.record.kind == kind)
+
+    def pixels(self, indexes: Sequence[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Batches of (indexes, pixels (n, C, H, W) in [0, 1]), read as they are asked for."""
+        for start in range(0, len(indexes), self.batch_size):
+            part = np.asarray(indexes[start : start + self.batch_size])
+            yield part, np.stack([prepare(self.dataset.image(int(i)), self.input) for i in part])
+
+
+def carry_out(context: Context, unit: Sequence[Step]) -> list[StepResult]:
+    """Carry out steps that belong together; raises what a step raises when it stands alone."""
+    first = unit[0]
+    if first.kind == "data_profile":
+        return [_profile(context, first)]
+    if first.kind == "predictions":
+        return [_predictions(context, first)]
+    if first.kind == "cases":
+        return [_cases(context, first)]
+    if first.kind == "localisation":
+        return [_localisation(context, first)]
+    if first.kind in ("pass", "explanation"):
+        from xai_audit.engines.explaining import explain_unit
+
+        return explain_unit(context, unit)
+    return [_measure(context, first)]
+
+
+def _profile(context: Context, step: Step) -> StepResult:
+    found = profile(
+        context.dataset, context.spec, context.slices, context.spec_folder, context.progress.advance, context.digests
+    )
+    return result_of(step, found.details, values=found.values)
+
+
+def _predictions(context: Context, step: Step) -> StepResult:
+    from xai_audit.engines.predicting import predict, stored_scores
+
+    source = context.spec.data.source
+    if isinstance(source, PredictionsSource):
+        scores, probabilities, passes = (*stored_scores(context.dataset, source), Passes())
+        context.progress.advance(len(context.dataset.ids))
+    else:
+        scores, probabilities, passes = predict(context)
+    classes = context.spec.classes or _output_names(context.spec, scores.shape[1])
+    columns = _score_columns(context, classes, scores, probabilities)
+    details = {"classes": list(classes), "task": context.spec.task, "scores_are": _scores_are(context.spec)}
+    return result_of(step, details, rows=Rows(context.dataset.ids, columns), passes=passes)
+
+
+def _scores_are(spec: AuditSpec) -> str:
+    return "logit" if spec.model else getattr(spec.data.source, "scores_are", "probability")
+
+
+def _output_names(spec: AuditSpec, count: int) -> tuple[str, ...]:
+    if spec.model and spec.model.outputs:
+        return spec.model.outputs
+    return tuple(f"output {index}" for index in range(count)) if count > 1 else ("value",)
+
+
+def _score_columns(
+    context: Context, classes: Sequence[str], scores: np.ndarray, probabilities: np.ndarray | None
+) -> dict[str, list[Any]]:
+    dataset, task = context.dataset, context.spec.task
+    names = classes if scores.shape[1] == len(classes) else classes[1:]
+    columns: dict[str, list[Any]] = {}
+    if task == "regression":
+        columns["label"], columns["predicted"] = dataset.labels[:, 0].tolist(), scores[:, 0].tolist()
+    else:
+        assert probabilities is not None
+        columns["label"] = _label_names(dataset.labels, classes)
+        chosen = Predictions(task, tuple(classes), dataset.labels, scores, probabilities).chosen
+        columns["predicted"] = _label_names(chosen, classes)
+        columns |= {f"probability:{name}": probabilities[:, k].tolist() for k, name in enumerate(classes)}
+    columns |= {f"score:{name}": scores[:, k].tolist() for k, name in enumerate(names)}
+    for name, indexes in context.slices.items():
+        inside = set(indexes.tolist())
+        columns[f"slice:{name}"] = [index in inside for index in range(len(dataset.ids))]
+    return columns
+
+
+def _label_names(labels: np.ndarray, classes: Sequence[str]) -> list[str]:
+    if labels.ndim == 1:
+        return [classes[int(label)] for label in labels]
+    return ["|".join(name for name, on in zip(classes, row, strict=True) if on) for row in labels]
+
+
+def predictions_of(context: Context, kept: StepResult) -> Predictions:
+    """Labels, scores and probabilities of all readable cases, from the kept predictions."""
+    columns, classes = kept.rows.columns, tuple(kept.record.details["classes"])
+
+    def matrix(prefix: str) -> np.ndarray | None:
+        found = [
+            np.asarray(columns[f"{prefix}:{name}"], dtype=np.float64)
+            for name in classes
+            if f"{prefix}:{name}" in columns
+        ]
+        return np.stack(found, axis=1) if found else None
+
+    scores = matrix("score")
+    assert scores is not None
+    return Predictions(
+        task=context.spec.task, classes=classes, labels=context.dataset.labels, scores=scores,
+        probabilities=matrix("probability"), clusters=context.dataset.clusters,
+    )  # fmt: skip
+
+
+def _measure(context: Context, step: Step) -> StepResult:
+    assert step.slice is not None
+    part = predictions_of(context, context.parent(step, "predictions")).of(context.slices[step.slice])
+    options = Options(**{key: step.parameters.get(key) for key in ("positive", "threshold", "bins")})
+    found = _function(step.subject)(part, options, generator(context.spec.audit.seed, step.id))
+    context.progress.advance(step.cases)
+    return _measured(step, found, [context.dataset.ids[i] for i in context.slices[step.slice]])
+
+
+def _function(measure: str) -> Callable[..., Measured]:
+    module, _, name = registry.measure(measure).call.partition(":")
+    function: Callable[..., Measured] = getattr(importlib.import_module(module), name)
+    return function
+
+
+def _measured(step: Step, found: Measured, ids: Sequence[str]) -> StepResult:
+    rows = Rows(tuple(ids), {name: column.tolist() for name, column in found.rows.items()})
+    return result_of(step, found.details, values=found.values, arrays=found.arrays, rows=rows)
+
+
+def _cases(context: Context, step: Step) -> StepResult:
+    kept = context.parent(step, "predictions")
+    predictions, dataset, spec = predictions_of(context, kept), context.dataset, context.spec
+    quality = _quality(predictions)
+    chosen = choose_cases(spec.cases, quality, dataset.ids, derived_seed(spec.audit.seed, step.id))
+    names = kept.rows.columns["predicted"], kept.rows.columns["label"]
+    cases = [
+        {
+            "id": dataset.ids[case.index], "index": int(case.index), "rule": case.rule,
+            "label": names[1][case.index], "predicted": names[0][case.index],
+            "probability": _shown_probability(predictions, case.index),
+            "slices": [name for name, indexes in context.slices.items() if case.index in indexes],
+        }
+        for case in chosen
+    ]  # fmt: skip
+    arrays = {}
+    indexes = [case.index for case in chosen]
+    if spec.data.show.images:
+        images = [prepare(dataset.image(i), context.input) for i in indexes]
+        arrays["images"] = np.stack([np.rint(image * 255).astype(np.uint8).transpose(1, 2, 0) for image in images])
+    for concept in spec.data.masks:
+        arrays[f"mask:{concept}"] = np.stack([_mask(context, i, concept) for i in indexes]).astype(np.uint8)
+    context.progress.advance(step.cases)
+    return result_of(
+        step,
+        {"cases": cases, "from": len(dataset.ids), "rules": {rule: RULES[rule] for rule in spec.cases.choose}},
+        arrays=arrays,
+    )
+
+
+def _mask(context: Context, index: int, concept: str) -> np.ndarray:
+    """The mask at the model's input geometry; empty where the table gives the case none."""
+    if not context.dataset.has_mask(index, concept):
+        return np.zeros(context.input.size, dtype=bool)
+    return prepare_mask(context.dataset.mask(index, concept), context.input)
+
+
+def _quality(predictions: Predictions) -> np.ndarray:
+    """How well each case was answered, higher is better: probability of the true label, or minus the error."""
+    if predictions.task == "regression":
+        return np.asarray(-np.abs(predictions.scores - predictions.labels).mean(axis=1))
+    assert predictions.probabilities is not None
+    if predictions.task == "multi_label":
+        right = np.where(predictions.labels == 1, predictions.probabilities, 1 - predictions.probabilities)
+        return np.asarray(right.mean(axis=1))
+    return np.asarray(predictions.probabilities[np.arange(len(predictions.labels)), predictions.labels])
+
+
+def _shown_probability(predictions: Predictions, index: int) -> float:
+    if predictions.probabilities is None:
+        return float(predictions.scores[index, 0])
+    return float(predictions.probabilities[index].max())
+
+
+def _localisation(context: Context, step: Step) -> StepResult:
+    explanation, chosen = context.parent(step, "explanation"), context.parent(step, "cases")
+    if explanation.record.status != "measured":
+        raise (Refusal if explanation.record.status == "not_applicable" else StepError)(
+            step.title,
+            f"a map that is {explanation.record.status}",
+            "a measured map",
+            "See the explanation's own record.",
+        )
+    cases = chosen.record.details["cases"]
+    inside = [place for place, case in enumerate(cases) if step.slice in case["slices"]]
+    reduction = registry.method(explanation.record.details["use"]).reduction
+    maps = relevance_map(explanation.arrays["raw"][inside].astype(np.float64), reduction, context.input.size)
+    masks = chosen.arrays[f"mask:{step.mask}"][inside].astype(bool)
+    clusters = (
+        None if context.dataset.clusters is None else context.dataset.clusters[[cases[i]["index"] for i in inside]]
+    )
+    found = _function(step.subject)(maps, masks, clusters, generator(context.spec.audit.seed, step.id))
+    context.progress.advance(1)
+    named = {
+        f"{step.subject}:{step.method}:{step.mask}": column
+        for name, column in found.rows.items()
+        if name == step.subject
+    }
+    kept = Measured(values=found.values, arrays=found.arrays, details=found.details, rows=named)
+    return _measured(step, kept, [cases[i]["id"] for i in inside])
