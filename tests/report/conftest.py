@@ -1,0 +1,39 @@
+"""One made-up run, rendered once for all tests of the report."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from attached import WHEN, attachments
+from fixture_run import Made, make_run
+
+from xai_audit.report.build import build_report
+from xai_audit.report.document import Report
+from xai_audit.report.html import render_html
+from xai_audit.report.pdf import render_pdf
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A run in which the occlusion explainer crashed."""
+    return make_run(tmp_path_factory.mktemp("run") / "3f9c1a7be204")
+
+
+@pytest.fixture(scope="session")
+def report(made: Made) -> Report:
+    return build_report(made.run, made.spec, made.findings, "en")
+
+
+@pytest.fixture(scope="session")
+def html(report: Report) -> str:
+    return render_html(report).decode()
+
+
+@pytest.fixture(scope="session")
+def pdf(report: Report, made: Made) -> bytes:
+    return render_pdf(report, attachments(made.folder), WHEN)

@@ -1,0 +1,496 @@
+"""A run folder as a real run would leave it, made in a second from numpy: every kind of record, failed steps too."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xai_audit import registry
+from xai_audit.evidence.files import write_atomically
+from xai_audit.evidence.manifest import seal
+from xai_audit.evidence.records import ArrayRef, Evidence, Failure, Passes
+from xai_audit.evidence.store import Rows, RunRecord, _array_bytes, evidence_bytes, read_run, rows_bytes
+from xai_audit.measures.localisation import relevance_mass
+from xai_audit.measures.measured import Options
+from xai_audit.measures.predictions import Predictions
+from xai_audit.spec.load import load_text
+from xai_audit.spec.schema import AuditSpec
+from xai_audit.verdict import Finding, findings_text, judge
+
+CLASSES = ("functional", "defective")
+SIDE = 96
+MEASURES = (
+    "accuracy",
+    "balanced_accuracy",
+    "base_rate",
+    "auroc",
+    "sensitivity",
+    "specificity",
+    "f1",
+    "confusion_matrix",
+    "brier",
+    "ece",
+)
+METHODS = ("grad_cam", "saliency", "occlusion")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the made-up run shall look like."""
+
+    title: str = "Solar cell inspection"
+    domain: str = "industrial"
+    slices: tuple[str, ...] = ("all", "mono", "poly", "line-4")
+    cases: int = 420
+    explained: int = 12
+    shows_images: bool = True
+    broken: tuple[str, ...] = ("occlusion",)
+    classes: tuple[str, ...] = CLASSES
+    criteria: str | None = None
+    withhold: tuple[str, ...] = ()
+    case_prefix: str = "cell"
+    minimum_cell: int = 5
+    languages: str = "[en]"
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+CRITERIA = """criteria:
+  - {id: C1, measure: accuracy, slice: all, at_least: 0.85, severity: critical, because: Agreed in the validation plan.,
+     set_by: {name: R. Ortiz, role: quality manager, date: 2026-03-02}}
+  - {id: C2, measure: sensitivity, slice: poly, at_least: 0.93, severity: critical,
+     because: A missed defect reaches the field.,
+     set_by: {name: R. Ortiz, role: quality manager, date: 2026-03-02}}
+  - {id: C3, measure: accuracy, slice: line-4, at_least: 0.8, minimum_cases: 100, because: New line; few cells so far.}
+  - {id: C4, measure: relevance_mass, method: grad_cam, mask: interior, at_least: 0.4, minimum_cases: 6,
+     severity: minor,
+     because: The model should look at the cell and not at its frame.}
+  - {id: C5, measure: relevance_mass, method: occlusion, mask: interior, at_least: 0.4, minimum_cases: 6,
+     because: The same with a second method.}
+  - {id: C6, measure: ece, slice: all, at_most: 0.02, bound: upper, severity: minor,
+     because: Operators read the probability.,
+     waiver: {owner: {name: M. Lindqvist, role: product owner}, reason: Probabilities are not shown to operators yet.,
+              scope: Release one only., expires: 2027-06-30}}
+"""
+
+SPEC = """version: 1
+audit:
+  id: {identifier}
+  title: {title}
+  domain: {domain}
+  intended_use: Sorting of electroluminescence images of solar cells on the incoming line,
+    with a person checking every reject.
+  not_for: Deciding alone about shipped modules, or images from another camera type.
+  limitations: [Cells with broken busbars were rare in training., The camera was never changed.]
+  owner: {{name: J. Hartmann, role: process engineer}}
+  languages: {languages}
+  seed: 7
+model:
+  factory: solar_cells_net.py:build
+  weights: {{file: weights/solar_cells.safetensors}}
+  task: single_label
+  classes: [{classes}]
+  input: {{size: [96, 96], channels: 1, resize: 96, mean: [0.5], std: [0.25]}}
+  layers: {{last: features.7}}
+data:
+  source: {{kind: image_table, table: solar-cells.csv, image: file, label: defect, id: cell}}
+  cluster: module
+  masks: {{interior: mask}}
+  show: {{images: {shows}, withhold: [{withhold}], minimum_cell: {minimum}}}
+  on_bad_case: record
+  description: Electroluminescence images of photovoltaic cells.
+  licence: CC BY-NC-SA 4.0, non-commercial use.
+slices: [{slices}]
+cases: {{explain: {explained}, choose: [random, worst, typical]}}
+methods:
+  - {{use: grad_cam, layer: last}}
+  - {{use: saliency}}
+  - {{use: occlusion, window: 16, stride: 8}}
+measures: [accuracy, balanced_accuracy,
+  {{use: auroc, positive: {positive}}}, {{use: sensitivity, positive: {positive}}},
+  {{use: specificity, positive: {positive}}},
+  {{use: f1, positive: {positive}}}, confusion_matrix, brier, ece, relevance_mass]
+{criteria}"""
+
+
+def spec_bytes(wish: Wish) -> bytes:
+    """The spec in YAML."""
+    slices = ", ".join(
+        f"{{name: {name}}}" if name == "all" else f"{{name: {name}, where: {{kind: {name}}}}}" for name in wish.slices
+    )
+    text = SPEC.format(
+        identifier="solar-cells",
+        title=_quoted(wish.title),
+        domain=wish.domain,
+        classes=", ".join(map(_quoted, wish.classes)),
+        shows=str(wish.shows_images).lower(),
+        withhold=", ".join(wish.withhold),
+        minimum=wish.minimum_cell,
+        slices=slices,
+        explained=wish.explained,
+        positive=_quoted(wish.classes[1]),
+        criteria=CRITERIA if wish.criteria is None else wish.criteria,
+        languages=wish.languages,
+    )
+    return text.encode()
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _id(*parts: str) -> str:
+    return hashlib.sha256(":".join(parts).encode()).hexdigest()[:12]
+
+
+class _Maker:
+    """Makes the records one after the other."""
+
+    def __init__(self, wish: Wish) -> None:
+        self.wish, self.rng = wish, np.random.default_rng(7)
+        self.records: list[Evidence] = []
+        self.arrays: dict[str, dict[str, np.ndarray]] = {}
+        self.rows: list[Rows] = []
+        count, classes = wish.cases, len(wish.classes)
+        self.ids = tuple(f"{wish.case_prefix}-{index:04d}" for index in range(count))
+        self.labels = (
+            (self.rng.random(count) < 0.3).astype(np.int64) if classes == 2 else self.rng.integers(0, classes, count)
+        )
+        scores = self.rng.normal(0, 1.2, (count, classes))
+        scores[np.arange(count), self.labels] += 2.9
+        powers = np.exp(scores)
+        self.scores, self.probabilities = scores, powers / powers.sum(1, keepdims=True)
+        self.predicted = self.probabilities.argmax(1)
+        self.clusters = np.arange(count) // 6
+        self.members = {name: self._members(place, name) for place, name in enumerate(wish.slices)}
+
+    def _members(self, place: int, name: str) -> np.ndarray:
+        if name == "all":
+            return np.arange(self.wish.cases)
+        if name == "line-4":
+            return np.arange(23)
+        if name == "tiny":
+            return np.arange(3)
+        return np.flatnonzero(
+            np.arange(self.wish.cases) % max(2, min(len(self.wish.slices) - 1, 6))
+            == place % max(2, min(len(self.wish.slices) - 1, 6))
+        )
+
+    def add(self, kind: str, subject: str, details: dict[str, Any], **parts: Any) -> Evidence:
+        identifier = _id(kind, subject, str(parts.get("slice")), str(parts.get("method")), str(parts.get("mask")))
+        arrays = parts.pop("arrays", {})
+        references = tuple(ArrayRef(name, str(arrays[name].dtype), arrays[name].shape) for name in sorted(arrays))
+        record = Evidence(
+            id=identifier,
+            kind=kind,
+            subject=subject,
+            slice=parts.pop("slice", None),
+            status="measured",
+            arrays=references,
+            details=details,
+            **parts,
+        )
+        self.records.append(record)
+        self.arrays[identifier] = dict(arrays)
+        return record
+
+    def break_last(self, status: str, kind: str, message: str) -> None:
+        """Turn the record added last into one without an answer."""
+        record = self.records[-1]
+        self.arrays[record.id] = {}
+        self.records[-1] = replace(
+            record, status=status, values=(), arrays=(), details={}, failure=Failure(kind, message)
+        )
+
+    def make(self) -> None:
+        self.profile()
+        self.predictions()
+        self.performance()
+        self.cases()
+        self.explanations()
+
+    def profile(self) -> None:
+        wish, names = self.wish, self.wish.classes
+        counts = [[name, int((self.labels == k).sum())] for k, name in enumerate(names)]
+        by_slice = [
+            [part, [[name, int((self.labels[members] == k).sum())] for k, name in enumerate(names)]]
+            for part, members in self.members.items()
+        ]
+        slices = [
+            {
+                "name": part,
+                "cases": len(members),
+                "clusters": len(set(self.clusters[members].tolist())),
+                "digest": _id(part) * 5,
+            }
+            for part, members in self.members.items()
+        ]
+        columns = [
+            {
+                "name": "cell",
+                "kind": "text",
+                "missing": 0,
+                "distinct": wish.cases,
+                "counts": [[i, 1] for i in self.ids[:20]],
+            },
+            {
+                "name": "kind",
+                "kind": "category",
+                "missing": 2,
+                "distinct": 3,
+                "counts": [["mono", 201], ["poly", 190], ["line-4", 27]],
+            },
+            {
+                "name": "exposure",
+                "kind": "number",
+                "missing": 0,
+                "distinct": 88,
+                "min": 0.42,
+                "max": 3.1,
+                "mean": 1.187,
+                "quartiles": [0.9, 1.1, 1.4],
+            },
+        ]
+        details = {
+            "source": "image_table",
+            "cases": wish.cases,
+            "columns": columns,
+            "labels": counts,
+            "labels_by_slice": by_slice,
+            "slices": slices,
+            "bad_cases": [{"id": f"{wish.case_prefix}-9001", "problem": "images/9001.png ends before its data does"}],
+            "exact_duplicates": [[self.ids[3], self.ids[190]]],
+            "near_duplicates": [[self.ids[7], self.ids[8], 2], [self.ids[20], self.ids[21], 3]],
+            "training": {"declared": True, "images": 1968, "exact": [], "near": [[self.ids[40], "cell0188.png", 3]]},
+            "image_sizes": [["300x300", wish.cases]],
+            "mean_colour": [0.31],
+            "brightness": {"min": 11.2, "max": 171.9, "mean": 92.4, "quartiles": [70.0, 91.0, 118.0]},
+            "limits": [],
+        }
+        self.add("data_profile", "data_profile", details)
+
+    def predictions(self) -> None:
+        names = np.array(self.wish.classes)
+        columns: dict[str, Any] = {"label": names[self.labels].tolist(), "predicted": names[self.predicted].tolist()}
+        for k, name in enumerate(self.wish.classes):
+            columns |= {
+                f"score:{name}": self.scores[:, k].tolist(),
+                f"probability:{name}": self.probabilities[:, k].tolist(),
+            }
+        self.rows.append(Rows(self.ids, columns))
+        details = {"classes": list(names), "task": "single_label", "scores_are": "logit"}
+        self.add("predictions", "predictions", details, passes=Passes(self.wish.cases, 0))
+
+    def performance(self) -> None:
+        whole = Predictions(
+            "single_label", self.wish.classes, self.labels, self.scores, self.probabilities, self.clusters
+        )
+        for measure in MEASURES:
+            entry = registry.measure(measure)
+            module, function = entry.call.split(":")
+            positive = (
+                self.wish.classes[1] if measure in ("sensitivity", "specificity", "f1", "base_rate", "auroc") else None
+            )
+            for part, members in self.members.items():
+                found = getattr(importlib.import_module(module), function)(
+                    whole.of(members), Options(positive), np.random.default_rng(1)
+                )
+                self.add(entry.group, measure, found.details, slice=part, values=found.values, arrays=found.arrays)
+                if measure in self.wish.broken:
+                    self.break_last(
+                        "failed",
+                        "StepError",
+                        f"{measure}: found a NaN in case 3; expected finite values. Look at that case.",
+                    )
+
+    def cases(self) -> None:
+        right = self.probabilities[np.arange(self.wish.cases), self.labels]
+        third = self.wish.explained // 3
+        order = np.argsort(right, kind="stable")
+        chosen = [("random", i) for i in self.rng.permutation(np.arange(100, 200))[:third]]
+        chosen += [("worst", i) for i in order[:third]] + [("typical", i) for i in order[len(order) // 2 :][:third]]
+        self.chosen = [int(i) for _, i in chosen]
+        names = self.wish.classes
+        entries = [
+            {
+                "id": self.ids[i],
+                "index": int(i),
+                "rule": rule,
+                "label": names[self.labels[i]],
+                "predicted": names[self.predicted[i]],
+                "probability": float(self.probabilities[i].max()),
+                "slices": [n for n, m in self.members.items() if i in m],
+            }
+            for rule, i in chosen
+        ]
+        self.images = np.stack([_cell(np.random.default_rng(i), self.labels[i] > 0) for i in self.chosen])
+        self.mask = np.zeros((len(chosen), SIDE, SIDE), dtype=np.uint8)
+        self.mask[:, 10:-10, 10:-10] = 1
+        arrays = {"mask:interior": self.mask} | ({"images": self.images} if self.wish.shows_images else {})
+        rules = {
+            "random": "drawn at random with the seed of the audit",
+            "worst": "lowest probability of the true label",
+            "typical": "nearest to the median probability of the true label",
+        }
+        self.add("cases", "cases", {"rules": rules, "from": self.wish.cases, "cases": entries}, arrays=arrays)
+
+    def explanations(self) -> None:
+        ids = [self.ids[i] for i in self.chosen]
+        explained = [self.wish.classes[self.predicted[i]] for i in self.chosen]
+        used = {
+            "grad_cam": {"layer": "features.7", "grid": [6, 6]},
+            "saliency": {},
+            "occlusion": {"window": 16, "stride": 8, "baseline": "mean_colour"},
+        }
+        self.add(
+            "pass",
+            "pass",
+            {"layers": ["features.7"], "input_gradient": True, "readers": ["grad_cam", "saliency"]},
+            passes=Passes(len(ids), len(ids)),
+        )
+        maps = {method: _maps(method, self.images, np.random.default_rng(3)) for method in METHODS}
+        for method in METHODS:
+            details = {
+                "use": method,
+                "case_ids": ids,
+                "parameters": used[method],
+                "target": {"kind": "logit"},
+                "explained": explained,
+                "warnings": [],
+            }
+            self.add(
+                "explanation",
+                method,
+                details,
+                method=None,
+                arrays={"raw": maps[method]},
+                passes=Passes(121 * len(ids) if method == "occlusion" else 0, 0),
+            )
+            if method in self.wish.broken:
+                self.break_last(
+                    "failed",
+                    "StepError",
+                    "methods.occlusion: found 5 NaN values in the map of case 2; expected finite values. "
+                    "Look at that image.",
+                )
+        for method in METHODS:
+            shown = np.maximum(maps[method] if method != "saliency" else np.abs(maps[method]).max(1), 0)
+            block = SIDE // shown.shape[-1]
+            large = np.kron(shown, np.ones((1, block, block))).astype(np.float64) if block > 1 else shown
+            found = relevance_mass(large, self.mask.astype(bool), None, np.random.default_rng(2))
+            self.add(
+                "localisation",
+                "relevance_mass",
+                found.details,
+                slice="all",
+                method=method,
+                mask="interior",
+                values=found.values,
+                arrays=found.arrays,
+            )
+            if method in self.wish.broken:
+                self.break_last(
+                    "failed",
+                    "StepError",
+                    f"relevance_mass of {method}: found a map that is failed; expected a measured map. "
+                    "See the explanation's own record.",
+                )
+
+
+def _cell(rng: np.random.Generator, has_defect: bool) -> np.ndarray:
+    y, x = np.mgrid[0:SIDE, 0:SIDE] / SIDE
+    cell = 150 + 30 * np.sin(6 * x + rng.random() * 6) * np.cos(5 * y) + rng.normal(0, 9, (SIDE, SIDE))
+    cell[:, 30:33] = cell[:, 62:65] = 40
+    cell[(x < 0.06) | (x > 0.94) | (y < 0.06) | (y > 0.94)] = 15
+    if has_defect:
+        cx, cy = rng.uniform(0.25, 0.75, 2)
+        cell[(x - cx) ** 2 + (y - cy) ** 2 < 0.02] *= 0.35
+    return cell.clip(0, 255).astype(np.uint8)[..., None]
+
+
+def _maps(method: str, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    count = len(images)
+    if method == "grad_cam":
+        raw = rng.gamma(1.2, 0.3, (count, 6, 6)) - 0.25
+        raw[1], raw[2] = -np.abs(raw[1]), 0.0
+        return raw.astype(np.float32)
+    dark = 255.0 - images[..., 0]
+    if method == "saliency":
+        return (rng.normal(0, 1, (count, 1, SIDE, SIDE)) * dark[:, None] / 255).astype(np.float32)
+    blocks = dark.reshape(count, 12, 8, 12, 8).mean((2, 4)) / 60 - 2 + rng.normal(0, 0.4, (count, 12, 12))
+    return np.kron(blocks, np.ones((1, 8, 8))).astype(np.float32)
+
+
+def manifest_of(wish: Wish, maker: _Maker, spec: bytes) -> dict[str, Any]:
+    """A manifest with fixed times."""
+    return {
+        "format": 1,
+        "run": "3f9c1a7be204",
+        "audit": "solar-cells",
+        "package": {"name": "xai-audit", "version": "0.1.0"},
+        "spec": {
+            "file": "audit.yaml",
+            "sha256": hashlib.sha256(spec).hexdigest(),
+            "normalised_sha256": hashlib.sha256(b"n").hexdigest(),
+        },
+        "model": {
+            "digest": hashlib.sha256(b"w").hexdigest(),
+            "kind": "file",
+            "file": "weights/solar_cells.safetensors",
+            "architecture": "SolarCellsNet",
+            "parameters": 184322,
+            "factory": "solar_cells_net.py:build",
+        },
+        "data": {
+            "slices": {
+                name: {"cases": len(m), "digest": hashlib.sha256(name.encode()).hexdigest()}
+                for name, m in maker.members.items()
+            }
+        },
+        "seed": 7,
+        "versions": {"python": "3.11.2", "torch": "2.14.1", "numpy": "2.4.6", "pillow": "13.0.0"},
+        "git": {"commit": "0123456789abcdef0123456789abcdef01234567", "dirty": False},
+        "device": "cpu",
+        "precision": "float32",
+        "threads": 2,
+        "started": "2026-03-09T08:12:04Z",
+        "ended": "2026-03-09T08:15:51Z",
+        "parent": None,
+    }
+
+
+@dataclass(frozen=True)
+class Made:
+    """A made run: its folder, and what the report is built from."""
+
+    folder: Path
+    run: RunRecord
+    spec: AuditSpec
+    findings: tuple[Finding, ...]
+
+
+def make_run(folder: Path, wish: Wish = Wish()) -> Made:
+    """Write the run folder, sealed and judged."""
+    maker, text = _Maker(wish), spec_bytes(wish)
+    maker.make()
+    spec = load_text(text, folder / "audit.yaml").spec
+    files = {
+        "audit.yaml": text,
+        "audit.normalised.json": b"{}\n",
+        "evidence.jsonl": evidence_bytes(maker.records),
+        "rows.parquet": rows_bytes(maker.rows),
+    }
+    files |= {f"arrays/{step}.safetensors": _array_bytes(arrays) for step, arrays in maker.arrays.items() if arrays}
+    for name, data in files.items():
+        write_atomically(folder / name, data)
+    seal(folder, manifest_of(wish, maker, text), files)
+    run = read_run(folder)
+    found = judge(spec, run.records, run.arrays, datetime.date(2026, 3, 9))
+    write_atomically(folder / "findings.json", findings_text(found).encode())
+    return Made(folder, run, spec, found)

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+BROKEN = "<html><head></head><body><img src='data:,'><p style='color:#ccc'>pale</p><input></body></html>"
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    if CHROMIUM is None:
+        pytest.fail("no Chromium: apt-get install chromium")
+    flags = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+    with sync_playwright() as tool:
+        opened = tool.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def file(html: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("browser") / "report.html"
+    path.write_text(html, encoding="utf-8")
+    return path
+
+
+def opened(browser: Any, url: str, width: int, **options: Any) -> Any:
+    context = browser.new_context(viewport={"width": width, "height": 900}, offline=True, **options)
+    page = context.new_page()
+    page.requests = []
+    page.on("request", lambda request: page.requests.append(request.url))
+    page.goto(url)
+    return page
+
+
+def violations(page: Any) -> list[str]:
+    from axe_playwright_python.sync_playwright import Axe
+
+    return [entry["id"] for entry in Axe().run(page).response["violations"]]
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_has_no_barrier(browser: Any, file: Path, width: int) -> None:
+    page = opened(browser, file.as_uri(), width, bypass_csp=True)
+    assert violations(page) == []
+
+
+def test_the_check_finds_barriers_where_there_are_some(browser: Any, tmp_path: Path) -> None:
+    (tmp_path / "broken.html").write_text(BROKEN)
+    assert violations(opened(browser, (tmp_path / "broken.html").as_uri(), 1280))
+
+
+@pytest.mark.parametrize("width", [1280, 768, 390])
+def test_the_page_never_scrolls_sideways(browser: Any, file: Path, width: int) -> None:
+    page = opened(browser, file.as_uri(), width)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_page_works_without_script_and_asks_for_nothing(browser: Any, file: Path) -> None:
+    page = opened(browser, file.as_uri(), 1280, java_script_enabled=False)
+    assert [url for url in page.requests if not url.startswith(("file:", "data:"))] == []
+    assert page.locator("h2").count() == 17
+    assert page.locator("figure img").first.is_visible()

@@ -1,0 +1,202 @@
+"""Pictures of cases: the input and maps over it, encoded anew from arrays so that nothing of a file comes along."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from xai_audit import registry
+from xai_audit.explain import stages
+from xai_audit.report.context import Context
+from xai_audit.report.document import Image
+from xai_audit.report.style import INK, drawing, svg
+
+Floats = npt.NDArray[np.floating]
+Bytes = npt.NDArray[np.uint8]
+
+QUALITY = 85
+LARGEST_SIDE = 224
+SMALLEST_SIDE = 96
+BUDGET = 2_200_000
+"""Bytes for all pictures of cases; the side shrinks first, then fewer cases are shown and the rest counted."""
+BYTES_A_PIXEL = 0.35
+SCALE_SHARE = 99.5
+"""Percentile of all pixels that the scale of a method ends at; a single outlier must not darken all other maps."""
+HATCH_EVERY = 6
+
+_SEQUENTIAL = ((0.0, (253, 231, 37)), (0.35, (246, 146, 30)), (0.7, (190, 40, 60)), (1.0, (92, 10, 84)))
+"""From bright to dark with rising value, so that a print in grey keeps the order."""
+_POSITIVE = ((0.0, (255, 214, 140)), (0.5, (236, 130, 30)), (1.0, (150, 52, 4)))
+_NEGATIVE = ((0.0, (190, 214, 240)), (0.5, (70, 130, 190)), (1.0, (14, 52, 110)))
+
+
+@dataclass(frozen=True, eq=False)
+class ShownMaps:
+    """The maps of one method as they are drawn: one scale for all cases."""
+
+    label: str
+    maps: Floats
+    """(cases, height, width), signed where `is_signed`."""
+    is_signed: bool
+    end: float
+    """Map value at the end of the scale."""
+    largest: float
+    remarks: tuple[str, ...]
+    """One a case: the catalogue's key of what there is to say, or empty."""
+
+
+def shown_maps(label: str, use: str, parameters: Mapping[str, Any], raw: Floats, size: tuple[int, int]) -> ShownMaps:
+    """Raw maps through the stages of their kind, and the scale they share."""
+    kind = registry.method(use).map_kind
+    reduced = stages.reduce(raw, registry.method(use).reduction)
+    remarks = tuple(_remark(one, is_layer=kind == "layer") for one in reduced)
+    is_signed = kind == "windows" or parameters.get("relu") is False
+    signed = reduced if is_signed else stages.sign(reduced, "abs" if kind == "pixels" else "relu")
+    maps = stages.upsample(signed, size)
+    largest = float(np.abs(maps).max(initial=0.0))
+    end = float(np.percentile(np.abs(maps), SCALE_SHARE)) if maps.size else 0.0
+    return ShownMaps(label, maps, is_signed, end or largest, largest, remarks)
+
+
+def _remark(one: Floats, *, is_layer: bool) -> str:
+    low, high = float(one.min()), float(one.max())
+    if low == high == 0:
+        return "map.all_zero"
+    if low == high:
+        return "map.constant"
+    return "map.all_negative" if is_layer and high <= 0 else ""
+
+
+def _ramp(stops: Sequence[tuple[float, tuple[int, int, int]]], value: Floats) -> Floats:
+    places = [place for place, _ in stops]
+    return np.stack([np.interp(value, places, [colour[k] for _, colour in stops]) for k in range(3)], axis=-1)
+
+
+def _colours(value: Floats, is_signed: bool) -> Floats:
+    if not is_signed:
+        return _ramp(_SEQUENTIAL, value)
+    return np.where((value < 0)[..., None], _ramp(_NEGATIVE, -value), _ramp(_POSITIVE, value))
+
+
+def overlay(image: Bytes, one: Floats, end: float, *, is_signed: bool) -> Bytes:
+    """A map over the greyed input: the stronger the value the more colour; negative values are blue and hatched."""
+    value = np.clip(one / end, -1, 1) if end > 0 else np.zeros_like(one)
+    grey = np.repeat(_rgb(image).mean(axis=2, keepdims=True), 3, axis=2) * 0.75 + 255 * 0.25
+    strength = np.clip(np.abs(value) * 1.1, 0, 0.85)[..., None]
+    drawn = grey * (1 - strength) + _colours(value, is_signed) * strength
+    if is_signed:
+        rows, columns = np.indices(value.shape)
+        lines = ((rows + columns) % HATCH_EVERY < 1) & (value < -0.15)
+        drawn[lines] = drawn[lines] * 0.35
+    return drawn.round().astype(np.uint8)
+
+
+def _rgb(image: Bytes) -> Floats:
+    pixels = image.astype(np.float64)
+    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels[..., :3]
+
+
+def outlined(picture: Bytes, mask: npt.NDArray[np.bool_]) -> Bytes:
+    """The picture with the mask's border: white beside black, seen on any ground."""
+    inner = _shrunk(mask)
+    drawn = picture.copy()
+    drawn[mask & ~inner] = (255, 255, 255)
+    drawn[inner & ~_shrunk(inner)] = (10, 10, 10)
+    return drawn
+
+
+def _shrunk(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    padded = np.pad(mask, 1, constant_values=False)
+    return mask & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+
+
+def input_picture(image: Bytes) -> Bytes:
+    """The input as RGB."""
+    return _rgb(image).round().astype(np.uint8)
+
+
+def side_for(pictures: int, size: tuple[int, int]) -> int:
+    """Longest side in pixels at which so many pictures stay within the budget."""
+    affordable = int((BUDGET / max(pictures, 1) / BYTES_A_PIXEL) ** 0.5)
+    return max(SMALLEST_SIDE, min(LARGEST_SIDE, max(size), affordable))
+
+
+def cases_within_budget(pictures_a_case: int) -> int:
+    """How many cases fit even at the smallest side."""
+    return max(1, int(BUDGET / (pictures_a_case * BYTES_A_PIXEL * SMALLEST_SIDE**2)))
+
+
+def jpeg(picture: Bytes, side: int) -> bytes:
+    """JPEG of an array; small pictures are enlarged in whole steps, so that pixels stay pixels."""
+    from PIL import Image as Pillow
+
+    drawn = Pillow.fromarray(np.ascontiguousarray(picture))
+    longest = max(drawn.size)
+    factor = max(1, side // longest) if longest <= side else side / longest
+    if factor != 1:
+        size = (max(1, round(drawn.size[0] * factor)), max(1, round(drawn.size[1] * factor)))
+        drawn = drawn.resize(size, Pillow.Resampling.NEAREST if factor > 1 else Pillow.Resampling.LANCZOS)
+    out = io.BytesIO()
+    drawn.save(out, format="JPEG", quality=QUALITY, optimize=True, subsampling="4:2:0")
+    return out.getvalue()
+
+
+def input_alt(context: Context, image: Bytes) -> str:
+    """Size and brightness of the input."""
+    return context.label("alt.input").format(
+        width=context.numbers.count(image.shape[1]), height=context.numbers.count(image.shape[0]),
+        brightness=context.numbers.plain(float(image.mean())),
+    )  # fmt: skip
+
+
+def map_alt(context: Context, shown: ShownMaps, index: int) -> str:
+    """Largest and smallest value, where the largest lies, and how much of the image reaches half of it."""
+    name = context.method_name(shown.label)
+    if shown.remarks[index]:
+        return context.label("alt.map_empty").format(method=name, remark=context.label(shown.remarks[index]))
+    one = shown.maps[index]
+    high, low = float(one.max()), float(one.min())
+    row, column = np.unravel_index(int(one.argmax()), one.shape)
+    where = context.label(f"alt.place.p{_third(int(row), one.shape[0])}{_third(int(column), one.shape[1])}")
+    share = float((one >= high / 2).mean()) if high > 0 else 0.0
+    text = context.label("alt.map").format(
+        method=name, place=where, high=context.numbers.plain(high), low=context.numbers.plain(low),
+        share=context.numbers.value("area", share, "share"),
+    )  # fmt: skip
+    negative = float((one < 0).mean())
+    if shown.is_signed and negative > 0:
+        text += " " + context.label("alt.map_negative").format(share=context.numbers.value("area", negative, "share"))
+    return text
+
+
+def _third(place: int, length: int) -> int:
+    return min(2, 3 * place // length)
+
+
+def scale_image(context: Context, shown: ShownMaps) -> Image:
+    """The colour scale of a method with its ends."""
+    start = -shown.end if shown.is_signed else 0.0
+    with drawing(2.05, 0.42) as (figure, axes):
+        line = np.linspace(-1 if shown.is_signed else 0, 1, 128)
+        strength = np.clip(np.abs(line) * 1.1, 0, 0.85)[:, None]
+        colours = _colours(line, shown.is_signed) * strength + 235 * (1 - strength)
+        axes.imshow(colours[None].astype(np.uint8), aspect="auto", extent=(start, shown.end or 1.0, 0, 1))
+        if shown.is_signed:
+            axes.fill_between(
+                [start, 0], 0, 1, facecolor="none", edgecolor=INK, hatch="\\\\\\\\", linewidth=0, alpha=0.6
+            )
+        ticks = [start, 0.0, shown.end] if shown.is_signed else [0.0, shown.end]
+        axes.set_xticks(ticks, [context.numbers.plain(tick) for tick in ticks])
+        axes.set_yticks([])
+        axes.tick_params(length=2, labelsize=7.5)
+        axes.spines["left"].set_visible(False)
+        data = svg(figure)
+    alt = context.label("alt.scale.signed" if shown.is_signed else "alt.scale.plain").format(
+        method=context.method_name(shown.label), low=context.numbers.plain(start), high=context.numbers.plain(shown.end)
+    )
+    return Image(f"scale-{shown.label}", "image/svg+xml", data, alt)

@@ -1,0 +1,1 @@
+"""The numbered sections of a report, one file an idea."""

@@ -1,0 +1,62 @@
+"""Section 1: which model and which revision this is, and whether it may be relied on today."""
+
+from __future__ import annotations
+
+from xai_audit.report.context import MANIFEST, SPEC, Context, number
+from xai_audit.report.document import Block, Facts, Sentence, Span
+from xai_audit.report.sections.verdicts import attention, tally
+
+
+def section(context: Context) -> tuple[Block, ...]:
+    """Verdict counts, what did not work, and document control."""
+    return (tally(context), *attention(context), document_control(context))
+
+
+def document_control(context: Context) -> Facts:
+    """Title, model, digests, run, date, state and versions."""
+    manifest, spec = context.run.manifest, context.spec
+    parent = manifest.get("parent")
+    rows: list[tuple[str, Sentence]] = [
+        ("domain", (Span(context.label(f"domain.{spec.audit.domain}")),)),
+        (
+            "owner",
+            context.say("person", name=Span(spec.audit.owner.name, SPEC), role=Span(spec.audit.owner.role, SPEC)),
+        ),
+        ("model", model_line(context)),
+        ("weights_digest", digest(manifest["model"].get("digest"), context)),
+        ("spec_digest", digest(manifest["spec"]["sha256"], context)),
+        ("report_number", (Span(f"{manifest['audit']} / {manifest['run']}", MANIFEST, kind="name"),)),
+        ("ended", (number(context.time(manifest["ended"]), MANIFEST),)),
+        (
+            "revision",
+            context.say("cover.first_revision")
+            if parent is None
+            else context.say("cover.revises", run=Span(parent, MANIFEST)),
+        ),
+        ("state", context.say("cover.state_line")),
+        ("made_with", (Span(f"{manifest['package']['name']} {manifest['package']['version']}", MANIFEST),)),
+        ("clause_packs", context.say("cover.no_clause_packs")),
+        ("distribution", context.say("cover.no_distribution")),
+    ]
+    facts = tuple((context.label(f"control.{key}"), sentence) for key, sentence in rows)
+    return Facts(facts, context.label("cover.control"))
+
+
+def model_line(context: Context) -> Sentence:
+    """The model in one line, or that stored predictions were audited."""
+    model, recorded = context.spec.model, context.run.manifest["model"]
+    if model is None:
+        return context.say("cover.no_model")
+    architecture = recorded.get("architecture") or model.factory
+    if recorded.get("parameters") is None:
+        return (Span(str(architecture), MANIFEST, kind="name"),)
+    return context.say(
+        "cover.model",
+        architecture=Span(str(architecture), MANIFEST, kind="name"),
+        parameters=number(context.numbers.count(recorded["parameters"]), MANIFEST),
+    )
+
+
+def digest(value: str | None, context: Context) -> Sentence:
+    """A digest, or that there is none."""
+    return (Span(value, MANIFEST, kind="name"),) if value else context.say("none.digest")

@@ -1,0 +1,70 @@
+"""Sections 14 to 16: what would force a new audit, every finding, and the people who are asked to sign."""
+
+from __future__ import annotations
+
+from xai_audit.report.context import MANIFEST, Context, name
+from xai_audit.report.document import Block, Bullets, Group, Prose, SignatureBox, Signatures
+from xai_audit.report.sections.missing import missing
+from xai_audit.report.sections.verdicts import card
+from xai_audit.verdict import worst_first
+
+ROLES = {
+    "medical": ("regulatory_affairs", "clinical_lead", "risk_manager", "quality_assurance"),
+    "automotive": ("safety_manager", "sotif_lead", "independent_assessor", "product_owner"),
+    "finance": ("model_owner", "independent_validator", "compliance_and_fair_lending", "model_risk_committee_chair"),
+    "industrial": ("process_engineer", "quality_manager", "metrology", "plant_safety"),
+    "general": ("owner", "independent_reviewer"),
+}
+"""Who signs, by domain."""
+FIELDS = (
+    "printed_name",
+    "meaning_of_signature",
+    "conditions",
+    "signed_at_with_zone",
+    "document_sha256",
+    "independence_note",
+    "signature",
+)
+DECISIONS = ("accept", "accept_with_conditions", "reject")
+
+
+def monitoring(context: Context) -> tuple[Block, ...]:
+    """What makes this report stale."""
+    manifest = context.run.manifest
+    weights = manifest["model"].get("digest")
+    stale = [context.say("stale.model", digest=name(weights[:16], MANIFEST))] if weights else []
+    stale += [
+        context.say("stale.spec", digest=name(manifest["spec"]["sha256"][:16], MANIFEST)),
+        context.say("stale.data"),
+        context.say("stale.package", version=name(manifest["package"]["version"], MANIFEST)),
+    ]
+    return (Prose((context.say("stale.lead"),)), Bullets(tuple(stale)), missing(context, "missing.drift"))
+
+
+def findings(context: Context) -> tuple[Block, ...]:
+    """Every finding, worst first; passed ones too."""
+    if not context.findings:
+        return (missing(context, "missing.findings"),)
+    groups = []
+    for kind in ("criterion", "step", "observation"):
+        found = [finding for finding in worst_first(context.findings) if finding.kind == kind]
+        title = context.label(f"findings.{kind}.title")
+        if found:
+            lead = Prose((context.say(f"findings.{kind}.lead"),), "note")
+            groups.append(Group(title, f"findings-{kind}", (lead, *(card(context, finding) for finding in found))))
+    return (*groups, missing(context, "missing.actions"))
+
+
+def sign_off(context: Context) -> tuple[Block, ...]:
+    """One empty box a role; nothing is ticked or filled in."""
+    fields = tuple(context.label(f"signature.{field}") for field in FIELDS)
+    decisions = tuple(context.label(f"signature.decision.{decision}") for decision in DECISIONS)
+    boxes = tuple(
+        SignatureBox(context.label(f"role.{role}"), fields, decisions) for role in ROLES[context.spec.audit.domain]
+    )
+    seal = context.say("signature.seal", run=name(context.run.manifest["run"], MANIFEST))
+    return (
+        Prose((context.say("signature.lead"), context.say("signature.author"))),
+        Prose((seal, context.say("signature.not_proved")), "note"),
+        Signatures(boxes, context.label("signature.decision.title")),
+    )

@@ -1,0 +1,45 @@
+"""What of single cases and small groups may appear."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from xai_audit.report.context import Context
+from xai_audit.report.numbers import SMALL, WITHHELD
+from xai_audit.spec.schema import ImageTable
+
+
+def ids_are_withheld(context: Context) -> bool:
+    """Whether the column that ids come from is withheld."""
+    source = context.spec.data.source
+    column = (source.id or source.image) if isinstance(source, ImageTable) else "id"
+    return column in context.spec.data.show.withhold
+
+
+def case_name(context: Context, identifier: str) -> str:
+    """The id of a case, or a digest of it where ids are withheld."""
+    if not ids_are_withheld(context):
+        return identifier
+    return context.label("privacy.case").format(digest=hashlib.sha256(identifier.encode()).hexdigest()[:10])
+
+
+def without_ids(context: Context, text: str) -> str:
+    """A message with digests in place of the ids in it, where ids are withheld."""
+    if not ids_are_withheld(context):
+        return text
+    profile = context.first("data_profile")
+    bad = [str(entry["id"]) for entry in profile.details.get("bad_cases", [])] if profile else []
+    for identifier in sorted({*bad, *map(str, context.run.rows()["id"])}, key=len, reverse=True):
+        if identifier in text:
+            text = text.replace(identifier, case_name(context, identifier))
+    return text
+
+
+def shown_counts(context: Context, counts: Sequence[int]) -> list[int]:
+    """Counts of groups that add up to a known total: small ones hidden, and a neighbour too where a sum would tell."""
+    shown = [count if context.numbers.may_show(count) else SMALL for count in counts]
+    others = [place for place, count in enumerate(shown) if count > 0]
+    if shown.count(SMALL) == 1 and others:
+        shown[min(others, key=lambda place: counts[place])] = WITHHELD
+    return shown

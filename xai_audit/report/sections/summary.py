@@ -1,0 +1,96 @@
+"""Section 2: one page, four questions."""
+
+from __future__ import annotations
+
+from xai_audit.report.context import FINDINGS, MANIFEST, SPEC, Context, joined, name, number
+from xai_audit.report.document import Block, Bullets, Prose, Question, Sentence
+from xai_audit.report.sections.verdicts import (
+    MOST_BROKEN,
+    broken_steps,
+    not_run,
+    overall_line,
+    tally,
+    worries,
+)
+from xai_audit.spec.schema import Text
+
+LONGEST_USE = 200
+"""Characters of the owner's words that the decision page holds."""
+
+
+def section(context: Context) -> tuple[Block, ...]:
+    """State, counts, and the four questions of the signatory."""
+    questions = (("use", _use), ("tested", _tested), ("worries", worries), ("decide", _decide))
+    return (
+        Prose((_identity(context),), "note"),
+        tally(context),
+        Prose((overall_line(context), context.say("tally.no_causal"))),
+        *(Question(context.label(f"question.{key}"), answer(context)) for key, answer in questions),
+    )
+
+
+def _identity(context: Context) -> Sentence:
+    manifest = context.run.manifest
+    return context.say(
+        "summary.identity", audit=name(manifest["audit"], MANIFEST), run=name(manifest["run"], MANIFEST),
+        date=number(context.time(manifest["ended"]), MANIFEST),
+    )  # fmt: skip
+
+
+def _use(context: Context) -> tuple[Block, ...]:
+    audit = context.spec.audit
+    items = [
+        context.say(f"use.{key}", text=_clipped(context, text)) if text else context.say(f"use.no_{key}")
+        for key, text in (("intended", audit.intended_use), ("not_for", audit.not_for))
+    ]
+    return (Prose(tuple(items)), Prose((context.say("use.owners_words"),), "note"))
+
+
+def _clipped(context: Context, text: Text) -> Sentence:
+    whole = context.text(text)
+    if len(whole) <= LONGEST_USE:
+        return context.owner(text)
+    return context.say("use.clipped", text=context.owner(whole[:LONGEST_USE].rsplit(" ", 1)[0]))
+
+
+def _tested(context: Context) -> tuple[Block, ...]:
+    done = context.count_of("tested.cases", _cases(context), _profile_id(context))
+    slices = context.count_of("tested.slices", len(context.spec.slices), SPEC)
+    methods = context.count_of("tested.methods", len(context.spec.methods), SPEC)
+    criteria = context.count_of("tested.criteria", len(context.spec.criteria), SPEC)
+    return (Prose((joined((done, slices, methods, criteria)),)), *_gaps(context))
+
+
+def _gaps(context: Context) -> tuple[Block, ...]:
+    broken, unanswered = broken_steps(context), not_run(context)
+    if not broken and not unanswered:
+        return (Prose((context.say("tested.all_ran"), context.say("tested.never_assessed"))),)
+    items = [entry.brief for entry in broken[: MOST_BROKEN - 1]]
+    if len(broken) > len(items):
+        items.append(context.count_of("attention.more", len(broken) - len(items), FINDINGS))
+    if unanswered:
+        ids = joined([(name(finding.id),) for finding in unanswered[:8]], ", ")
+        items.append(context.count_of("tested.unanswered", len(unanswered), FINDINGS, ids=ids))
+    return (Prose((context.say("tested.gaps"),), "strong"), Bullets((*items, context.say("tested.never_assessed"))))
+
+
+def _decide(context: Context) -> tuple[Block, ...]:
+    opened = [finding for finding in context.criteria if finding.verdict != "pass"]
+    if not context.criteria:
+        covers = context.say("decide.no_criteria")
+    elif opened:
+        covers = context.count_of("decide.open", len(opened), FINDINGS)
+    else:
+        covers = context.say("decide.none_open")
+    unsigned = context.say("decide.unsigned")
+    return (Prose((context.say("decide.ask"), covers)), Prose((unsigned,), "note"))
+
+
+def _profile_id(context: Context) -> str:
+    profile = context.first("data_profile")
+    return profile.id if profile else MANIFEST
+
+
+def _cases(context: Context) -> int:
+    profile = context.first("data_profile")
+    return int(profile.details["cases"]) if profile else 0
