@@ -126,7 +126,7 @@ class Engine:
         return result.record
 
     def _try_model(self) -> None:
-        """Three forwards, not counted: a wrong output or layer, or chance in the net, is found before any work."""
+        """A few forwards, not counted: a wrong output or layer, or chance in the net, is found before any work."""
         if self.model is None or self.spec.model is None:
             return
         height, width = self.spec.model.input.size

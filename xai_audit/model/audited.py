@@ -16,6 +16,8 @@ from xai_audit.spec.schema import ModelInput
 
 Task = Literal["single_label", "multi_label", "binary_logit", "regression"]
 LOW_PRECISION = (torch.float16, torch.bfloat16)
+STEADY_PASSES = 4
+"""Passes of one image at each of two seeds, by which chance in a net is looked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,12 +91,18 @@ class AuditedModel:
     def check_steady(self) -> None:
         """Raise ModelError when two passes of one image give other scores, as with dropout that eval mode leaves on."""
         noise = torch.rand(1, self.input.channels, *self.input.size, generator=torch.Generator().manual_seed(0))
-        first, second = (self.raw_scores(noise.to(self.device)) for _ in range(2))
+        first, second = (self._scores_at(seed, noise.to(self.device)) for seed in (0, 1))
         if not torch.allclose(first, second, rtol=1e-4, atol=1e-5, equal_nan=True):
             apart = float((first - second).abs().max())
             found = f"scores that differ by {apart:.3g} between two passes of the same image"
             fix = "Look for dropout or noise that is on in eval mode: F.dropout(x, p, self.training), or nn.Dropout."
             raise ModelError("model", found, "the same scores each time", fix)
+
+    def _scores_at(self, seed: int, pixels: Tensor) -> Tensor:
+        """Raw scores of several passes, with torch's own generators at a seed; they are put back afterwards."""
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            return torch.cat([self.raw_scores(pixels) for _ in range(STEADY_PASSES)])
 
     def probabilities(self, scores: Tensor) -> Tensor:
         """(cases, classes): softmax; sigmoid for multi_label; [1 - p, p] for binary_logit. StepError else."""
