@@ -306,15 +306,7 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:
     assert (many - few) / 2700 < 1500  # bytes an image: its digests and pairs of look-alikes; the image itself is 6912
 
 
-def test_the_real_pets_hold_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
-    shared = Path(__file__).parents[3] / "shared" / "data"
-    if not shared.is_dir():
-        message = "no ../shared/data beside the repository"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
+def test_the_real_pets_hold_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: Path) -> None:
     monkeypatch.setenv("XAI_TEST_DATA", str(shared))
     source = table_source(table="${XAI_TEST_DATA}/pets/index.csv")
     spec = make_spec(

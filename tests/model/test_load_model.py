@@ -339,8 +339,8 @@ def test_a_device_that_is_not_there_is_told(folder: Path, device: str) -> None:
         load_model(spec(), folder, device)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="has a CUDA device")
-def test_cuda_without_a_device_is_told(folder: Path) -> None:
+def test_cuda_without_a_device_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ModelError, match="torch sees no CUDA device"):
         load_model(spec(), folder, "cuda")
 
