@@ -1,12 +1,14 @@
 """Write docs/reference/ from the code: every key of a spec, every method, measure, command and reason of a finding.
 
 `python scripts/make_reference.py` writes the pages; with `--check` it only says whether they are current (exit code 1
-when they are not), which the tests do too.
+when they are not), which the tests do too. Two pages are the results of tests, which know by themselves whether they
+are current: conformance with other packages and kinds of net. They are written too, unless with `--without-tests`.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import sys
 from collections.abc import Iterator
@@ -20,6 +22,7 @@ from xai_audit.spec.export import json_schema
 from xai_audit.verdict.findings import REASONS
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
+TESTS = Path(__file__).resolve().parents[1] / "tests"
 HEAD = "<!-- Made by scripts/make_reference.py; do not edit. -->\n"
 
 
@@ -32,6 +35,13 @@ def pages() -> dict[str, str]:
         "commands.md": "".join(_commands()),
         "findings.md": "".join(_findings()),
     }
+
+
+def pages_of_tests() -> dict[str, str]:
+    """File name and text of the pages that tests make; it takes a minute, and the development packages."""
+    sys.path[:0] = [str(TESTS), str(TESTS / "explain")]
+    conformance, kinds = importlib.import_module("conformance"), importlib.import_module("kinds")
+    return {"conformance.md": HEAD + conformance.page(), "model-kinds.md": HEAD + kinds.page()}
 
 
 def _cell(text: object) -> str:
@@ -168,12 +178,15 @@ def main() -> int:
     """Write the pages, or check them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="only say whether the pages are current")
-    check = parser.parse_args().check
-    stale = [name for name, text in pages().items() if not _is_current(FOLDER / name, text)]
+    parser.add_argument("--without-tests", action="store_true", help="leave out the pages that tests make")
+    options = parser.parse_args()
+    check = options.check
+    made = pages() if check or options.without_tests else pages() | pages_of_tests()
+    stale = [name for name, text in made.items() if not _is_current(FOLDER / name, text)]
     if not check:
         FOLDER.mkdir(parents=True, exist_ok=True)
         for name in stale:
-            (FOLDER / name).write_text(pages()[name], encoding="utf-8")
+            (FOLDER / name).write_text(made[name], encoding="utf-8")
     for name in stale:
         print(f"docs/reference/{name}: {'not current; run: python scripts/make_reference.py' if check else 'written'}")
     return 1 if check and stale else 0

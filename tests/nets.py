@@ -216,17 +216,6 @@ class ChangingNet(nn.Module):
         return self.net(x)
 
 
-class DeadNet(nn.Module):
-    """Scores that do not depend on the picture."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv, self.bias = nn.Conv2d(3, 3, 1), nn.Parameter(torch.tensor([0.0, 1.0, 0.5]))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv(x).sum((2, 3)) * 0 + self.bias
-
-
 class DetachedNet(nn.Module):
     """Scores through an operation that torch cannot differentiate."""
 
@@ -255,3 +244,42 @@ class NanNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         is_bright = x.mean((1, 2, 3), keepdim=False) > 0.5
         return self.net(x).masked_fill(is_bright[:, None], torch.nan)
+
+
+class PlacesNet(nn.Module):
+    """Scores of every place by two convolutions, the second of them linear and 1 x 1; in another form if asked."""
+
+    def __init__(self, outputs: int = 3, form: Callable[[Tensor], object] = lambda z: z) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 5, 3, padding=1), nn.ReLU())
+        self.head, self.form = nn.Conv2d(5, outputs, 1), form
+
+    def forward(self, x: Tensor) -> object:
+        return self.form(self.head(self.body(x)))
+
+
+class QuarterDetector(nn.Module):
+    """A box for each quarter of the image whose mean is above a half: label 1 above, 2 below; the score is the mean.
+
+    Takes a list of images, gives a list of dicts; `cuts` takes the gradient off, as choices by a threshold often do.
+    """
+
+    def __init__(self, cuts: bool = False, channels: int = 3) -> None:
+        super().__init__()
+        self.body, self.cuts = nn.Conv2d(channels, 4, 1), cuts
+        nn.init.constant_(self.body.weight, 1 / channels)
+        nn.init.zeros_(self.body.bias)
+
+    def forward(self, images: list[Tensor]) -> list[dict[str, Tensor]]:
+        assert isinstance(images, list)
+        return [self._boxes(self.body(image[None])[0, 0]) for image in images]
+
+    def _boxes(self, grey: Tensor) -> dict[str, Tensor]:
+        half, side = grey.shape[0] // 2, grey.shape[1] // 2
+        corners = [(0, 0, 1), (0, side, 1), (half, 0, 2), (half, side, 2)]
+        means = [grey[y : y + half, x : x + side].mean() for y, x, _ in corners]
+        kept = [(place, mean) for place, mean in zip(corners, means, strict=True) if mean > 0.5]
+        boxes = torch.tensor([[x, y, x + side, y + half] for (y, x, _), _ in kept], dtype=grey.dtype).reshape(-1, 4)
+        labels = torch.tensor([label for (_, _, label), _ in kept], dtype=torch.int64)
+        scores = torch.stack([mean for _, mean in kept]) if kept else grey.new_zeros(0) + 0 * grey.sum()
+        return {"boxes": boxes, "labels": labels, "scores": scores.detach() if self.cuts else scores}

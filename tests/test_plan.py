@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tiny import write_audit
 
+from xai_audit.evidence.records import Passes
 from xai_audit.opening import open_slices
 from xai_audit.plan import Counts, Plan, make_plan
 from xai_audit.spec.load import load_spec
@@ -54,12 +55,36 @@ def test_every_parent_comes_before_its_step(tmp_path: Path) -> None:
         seen.add(step.id)
 
 
-def test_two_targets_make_two_shared_passes(tmp_path: Path) -> None:
+def test_two_targets_share_one_forward(tmp_path: Path) -> None:
     spec = write_audit(tmp_path / "a")
     spec.write_text(spec.read_text().replace("- {use: saliency}", "- {use: saliency, target: bright}"))
     _, plan = plan_of(spec)
-    assert len([step for step in plan.steps if step.kind == "pass"]) == 2
-    assert plan.passes.backwards == 18
+    (shared,) = (step for step in plan.steps if step.kind == "pass")
+    assert shared.passes == Passes(forwards=9, backwards=18)
+
+
+def test_all_askers_are_one_unit_and_all_readers_another(tmp_path: Path) -> None:
+    spec = write_audit(tmp_path / "a")
+    more = "  - {use: smooth_grad, samples: 4}\n  - {use: eigen_cam, layer: last}\nmeasures:"
+    spec.write_text(spec.read_text().replace("measures:", more, 1))
+    _, plan = plan_of(spec)
+    units: dict[str, set[str]] = {}
+    for step in plan.steps:
+        if step.unit:
+            units.setdefault(step.unit, set()).add(step.subject)
+    assert sorted(map(sorted, units.values())) == [
+        ["eigen_cam", "grad_cam", "pass", "saliency"],
+        ["occlusion", "smooth_grad"],
+    ]
+
+
+def test_half_precision_costs_the_gate_twice(tmp_path: Path) -> None:
+    spec = write_audit(tmp_path / "a")
+    spec.write_text(spec.read_text().replace("measures:", "compute: {precision: bf16_gated}\nmeasures:", 1))
+    _, plan = plan_of(spec)
+    (shared,) = (step for step in plan.steps if step.kind == "pass")
+    assert shared.passes == Passes(9 + 16, 9 + 16)
+    assert shared.cost.certainty == "at_most"
 
 
 def test_the_base_rate_is_measured_unasked(tmp_path: Path) -> None:

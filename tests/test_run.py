@@ -19,13 +19,15 @@ import numpy as np
 import pytest
 from tiny import write_audit
 
+from xai_audit.engines.preparing import prepare
 from xai_audit.engines.progress import Silent
 from xai_audit.errors import DataError
 from xai_audit.evidence.manifest import verify
 from xai_audit.evidence.store import read_run
 from xai_audit.explain import cam, gradients, occlusion
+from xai_audit.model.load import load_model
 from xai_audit.opening import digest_inputs
-from xai_audit.plan import make_plan
+from xai_audit.plan import make_plan, with_facts
 from xai_audit.run import Options, Outcome, run_audit
 from xai_audit.spec.load import load_spec
 
@@ -55,6 +57,9 @@ def outcome(spec: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
 def test_every_step_of_the_plan_leaves_one_record_with_the_planned_passes(spec: Path, outcome: Outcome) -> None:
     loaded = load_spec(spec)
     plan = make_plan(loaded.spec, digest_inputs(loaded).counts)
+    assert loaded.spec.model is not None
+    facts = prepare(load_model(loaded.spec.model, loaded.folder, "cpu"), loaded.spec).facts
+    plan = with_facts(plan, loaded.spec, facts)
     assert [record.id for record in outcome.run.records] == [step.id for step in plan.steps]
     assert {record.status for record in outcome.run.records} == {"measured"}
     assert [record.passes for record in outcome.run.records] == [step.passes for step in plan.steps]

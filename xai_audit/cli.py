@@ -30,9 +30,8 @@ _device = click.option("--device", default="auto", show_default=True, help="cpu,
 _batch = click.option(
     "--batch-size",
     type=click.IntRange(1, 4096),
-    default=16,
-    show_default=True,
-    help="Images a pass; changes speed and memory, not results.",
+    default=None,
+    help="Most images a pass (16 on a CPU, 64 on a GPU); changes speed and memory, not results.",
 )
 
 
@@ -174,8 +173,11 @@ def check(spec: Path, as_json: bool) -> None:
 @click.option("--measure", is_flag=True, help="Time one pass and add an estimate of time and memory (loads torch).")
 @_device
 @_batch
-def plan(spec: Path, as_json: bool, measure: bool, device: str, batch_size: int) -> None:
-    """Show every step and the exact number of passes through the net, before anything is run."""
+def plan(spec: Path, as_json: bool, measure: bool, device: str, batch_size: int | None) -> None:
+    """Show every step and the number of passes through the net, before anything is run.
+
+    Where a number depends on the model (the channels of a layer), it is a bound until --measure loads the model.
+    """
     from xai_audit.opening import open_slices
     from xai_audit.plan import Counts, make_plan
     from xai_audit.spec.load import load_spec
@@ -188,10 +190,19 @@ def plan(spec: Path, as_json: bool, measure: bool, device: str, batch_size: int)
     if measure:
         from xai_audit.engines.estimate import estimate_run
 
-        estimate = estimate_run(loaded, dataset, made, device, batch_size)
+        made, estimate = estimate_run(loaded, dataset, made, device, batch_size)
     if as_json:
         steps = [
-            {"id": s.id, "kind": s.kind, "step": s.title, "cases": s.cases, **s.passes.__dict__} for s in made.steps
+            {
+                "id": s.id,
+                "kind": s.kind,
+                "step": s.title,
+                "cases": s.cases,
+                **s.passes.__dict__,
+                "certainty": s.cost.certainty,
+                "because": s.cost.because,
+            }
+            for s in made.steps
         ]
         total = {"cases": counts.cases, "slices": dict(counts.slices), **made.passes.__dict__}
         _print_json({"steps": steps, "total": total, "estimate": estimate.__dict__ if estimate else None})
@@ -206,16 +217,21 @@ def _plan_table(made: Any, counts: Any, estimate: Any) -> None:
     table = Table(title=f"{len(made.steps)} steps over {counts.cases} cases", title_justify="left")
     for heading in ("step", "kind"):
         table.add_column(heading)
-    for heading in ("cases", "forwards", "backwards"):
+    for heading in ("cases", "forwards", "part forwards", "backwards"):
         table.add_column(heading, justify="right")
+    marks = {"exact": "", "at_most": "≤ ", "at_least": "≥ "}
     for step in made.steps:
-        cells = [str(number) if number else "" for number in (step.cases, step.passes.forwards, step.passes.backwards)]
-        table.add_row(step.title, step.kind, *cells)
+        mark, passes = marks[step.cost.certainty], step.passes
+        numbers = [f"{mark}{n}" if n else "" for n in (passes.forwards, passes.partial, passes.backwards)]
+        table.add_row(step.title, step.kind, str(step.cases or ""), *numbers)
     total = made.passes
     table.add_section()
-    table.add_row("total", "", str(counts.cases), str(total.forwards), str(total.backwards))
+    table.add_row("total", "", str(counts.cases), str(total.forwards), str(total.partial), str(total.backwards))
     console = Console()
     console.print(table)
+    for step in made.steps:
+        if step.cost.certainty != "exact":
+            console.print(f"{marks[step.cost.certainty]}{step.title}: {step.cost.because}.")
     if estimate:
         console.print(
             f"Estimated: {estimate.seconds:.0f} seconds, {estimate.memory_mb:.0f} MB at most, on {estimate.device}."
@@ -231,7 +247,7 @@ def _plan_table(made: Any, counts: Any, estimate: Any) -> None:
 @_batch
 @_as_json
 @click.option("--retry-failed", is_flag=True, help="Of an unfinished run: make steps that failed again.")
-def run(spec: Path, out: Path, device: str, batch_size: int, as_json: bool, retry_failed: bool) -> int:
+def run(spec: Path, out: Path, device: str, batch_size: int | None, as_json: bool, retry_failed: bool) -> int:
     """Run an audit: evidence, findings and report. Goes on where a stopped run left off; a second run does nothing."""
     from xai_audit.spec.load import load_spec
     from xai_audit.spec.template import refuse_placeholders

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from xai_audit import registry
 from xai_audit.evidence.canonical import canonical, sha256
 from xai_audit.evidence.records import NO_PASSES, Passes
-from xai_audit.explain.cost import explanation_cost
-from xai_audit.spec.schema import AuditSpec, MeasureUse
+from xai_audit.explain.cost import GATE_CASES, Cost, ModelFacts, is_pass_reader, pass_passes, query_costs
+from xai_audit.spec.schema import AuditSpec, MeasureUse, Method
+
+NO_COST = Cost()
+"""A step that asks the net nothing."""
 
 StepKind = Literal[
     "data_profile", "predictions", "cases", "pass", "explanation", "performance", "calibration", "localisation"
@@ -37,10 +40,15 @@ class Step:
     mask: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     parents: tuple[str, ...] = ()
-    passes: Passes = NO_PASSES
+    cost: Cost = NO_COST
     cases: int = 0
     unit: str = ""
     """Steps of one unit run together, because they share passes through the net."""
+
+    @property
+    def passes(self) -> Passes:
+        """Passes through the net, in images, as far as they are known beforehand."""
+        return self.cost.passes
 
     @property
     def title(self) -> str:
@@ -99,7 +107,7 @@ def make_plan(spec: AuditSpec, counts: Counts) -> Plan:
         parameters={**inputs, "model": _json(spec.model) if spec.model else None},
         parents=(profile.id,),
         cases=counts.cases,
-        passes=Passes(forwards=counts.cases if spec.model else 0),
+        cost=Cost(Passes(forwards=counts.cases if spec.model else 0)),
     )
     steps = [profile, predictions, *_performance(spec, counts, predictions)]
     if spec.methods:
@@ -114,7 +122,7 @@ def make_plan(spec: AuditSpec, counts: Counts) -> Plan:
         )
         explanations = _explanations(spec, chosen, profile, explained)
         steps += [chosen, *explanations, *_localisation(spec, chosen, explanations)]
-    return Plan(tuple(steps))
+    return with_facts(Plan(tuple(steps)), spec)
 
 
 def _inputs(spec: AuditSpec) -> dict[str, Any]:
@@ -147,49 +155,72 @@ def _performance(spec: AuditSpec, counts: Counts, predictions: Step) -> list[Ste
 
 
 def _explanations(spec: AuditSpec, chosen: Step, profile: Step, explained: int) -> list[Step]:
+    """The pass that all readers share, then its readers; then the askers, whose images share one queue."""
+    readers = [method for method in spec.methods if is_pass_reader(method)]
+    askers = [method for method in spec.methods if not is_pass_reader(method)]
+    return [*_readers(spec, readers, chosen, profile, explained), *_askers(spec, askers, chosen, profile, explained)]
+
+
+def _readers(spec: AuditSpec, methods: Sequence[Method], chosen: Step, profile: Step, explained: int) -> list[Step]:
+    if not methods:
+        return []
     assert spec.model is not None
-    seed, readers, steps = spec.audit.seed, {}, []  # type: ignore[var-annotated]
-    for method in spec.methods:
-        if registry.method(method.use).shape == "pass_reader":
-            readers.setdefault(canonical(_json(method.target)), []).append(method)
-    for target, group in readers.items():
-        methods = [_json(method) for method in group]
-        shared = _step(
-            seed,
-            "pass",
-            f"pass-{len(steps) + 1}" if len(readers) > 1 else "pass",
-            parents=(chosen.id,),
-            cases=explained,
-            parameters={
-                "target": target,
-                "methods": methods,
-                "layers": {k: _json(v) for k, v in spec.model.layers.items()},
-            },
-            passes=Passes(explained, explained),
-        )
-        steps.append(_in_unit(shared, shared.id))
-        for method, entry in zip(group, methods, strict=True):
-            step = _step(
-                seed, "explanation", method.label, parameters=entry, parents=(shared.id, chosen.id), cases=explained
-            )
-            steps.append(_in_unit(step, shared.id))
-    for method in spec.methods:
-        if registry.method(method.use).shape == "query_asker":
-            step = _step(
-                seed,
-                "explanation",
-                method.label,
-                parameters=_json(method),
-                parents=(chosen.id, profile.id),
-                cases=explained,
-                passes=explanation_cost(method, spec.model.input, explained),
-            )
-            steps.append(_in_unit(step, step.id))
-    return steps
+    parameters = {
+        "methods": [_json(method) for method in methods],
+        "layers": {name: _json(layer) for name, layer in spec.model.layers.items()},
+        "compute": _json(spec.compute),
+    }
+    one, cases = pass_passes(methods), explained + _gate_cases(spec, explained)
+    passes = Passes(one.forwards * cases, one.backwards * cases)
+    parents = (chosen.id, profile.id)
+    shared = _step(spec.audit.seed, "pass", "pass", parents=parents, cases=explained, parameters=parameters)
+    shared = replace(shared, unit=shared.id, cost=_gated(spec, Cost(passes)))
+    steps = [_explanation(spec, method, (shared.id, *parents), explained) for method in methods]
+    return [shared, *(replace(step, unit=shared.id) for step in steps)]
 
 
-def _in_unit(step: Step, unit: str) -> Step:
-    return Step(**{**step.__dict__, "unit": unit})
+def _askers(spec: AuditSpec, methods: Sequence[Method], chosen: Step, profile: Step, explained: int) -> list[Step]:
+    if not methods:
+        return []
+    steps = [_explanation(spec, method, (chosen.id, profile.id), explained) for method in methods]
+    unit = sha256(canonical([step.id for step in steps]).encode())[:12]
+    return [replace(step, unit=unit) for step in steps]
+
+
+def _explanation(spec: AuditSpec, method: Method, parents: tuple[str, ...], explained: int) -> Step:
+    assert spec.model is not None
+    parameters = {
+        **_json(method),
+        "layers": {name: _json(layer) for name, layer in spec.model.layers.items()},
+        "compute": _json(spec.compute),
+    }
+    return _step(spec.audit.seed, "explanation", method.label, parents=parents, cases=explained, parameters=parameters)
+
+
+def _gate_cases(spec: AuditSpec, explained: int) -> int:
+    """Cases that are explained twice more, once in each precision, before half precision is used."""
+    return 2 * min(GATE_CASES, explained) if spec.compute.precision == "bf16_gated" else 0
+
+
+def _gated(spec: AuditSpec, cost: Cost) -> Cost:
+    if spec.compute.precision == "float32" or cost.certainty != "exact":
+        return cost
+    return Cost(cost.passes, "at_most", "what the two precisions share, and parts of the net, are known only then")
+
+
+def with_facts(plan: Plan, spec: AuditSpec, facts: ModelFacts | None = None) -> Plan:
+    """The plan with the passes of its query askers, as far as they are known; `facts` are the loaded model's."""
+    if spec.model is None:
+        return plan
+    explained = max((step.cases for step in plan.steps if step.kind == "explanation"), default=0)
+    costs = query_costs(spec.methods, spec.model.input, explained + _gate_cases(spec, explained), facts)
+    return Plan(tuple(_with_cost(spec, step, costs) for step in plan.steps))
+
+
+def _with_cost(spec: AuditSpec, step: Step, costs: Mapping[str, Cost]) -> Step:
+    if step.kind != "explanation" or step.subject not in costs:
+        return step
+    return replace(step, cost=_gated(spec, costs[step.subject]))
 
 
 def _localisation(spec: AuditSpec, chosen: Step, explanations: Sequence[Step]) -> list[Step]:

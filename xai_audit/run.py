@@ -61,7 +61,8 @@ class Options:
 
     out: Path = Path("reports")
     device: str = "cpu"
-    batch_size: int = 16
+    batch_size: int | None = None
+    """None: 16 on a CPU, 64 on a GPU."""
     retry_failed: bool = False
 
 
@@ -172,7 +173,8 @@ def _manifest(folder: Path, inputs: Inputs, engine: Engine, options: Options, st
         "device": options.device,
         "precision": engine.precision,
         "threads": engine.threads,
-        "batch_size": options.batch_size,
+        "batch_size": engine.limits.rows,
+        "memory_mb": engine.limits.memory_mb,
         "started": started,
         "ended": now(),
         "parent": _parent(folder),

@@ -96,7 +96,8 @@ def test_class_names_columns_of_one_and_flags_are_labels_too(tmp_path: Path) -> 
     assert stored(tmp_path, labels=np.asarray(["cat", "dog", "dog", "cat"])).labels.tolist() == [0, 1, 1, 0]
     assert stored(tmp_path, labels=LABELS[:, None].astype(np.uint8)).labels.tolist() == [0, 1, 0, 1]
     flags = np.stack([LABELS, 1 - LABELS], 1)
-    assert stored(tmp_path, {"task": "multi_label"}, labels=flags).labels.tolist() == flags.tolist()
+    for task in ("multi_label", "segmentation", "detection"):
+        assert stored(tmp_path, {"task": task}, labels=flags).labels.tolist() == flags.tolist()
     spec = make_spec(SOURCE, task="regression", classes=None, on_bad_case="record")
     np.savez(tmp_path / "x.npz", images=IMAGES, labels=np.asarray([0.5, np.nan, 2, 3]))
     assert open_dataset(spec, tmp_path).labels.tolist() == [[0.5], [2], [3]]

@@ -162,17 +162,18 @@ def test_a_table_cannot_name_a_file_outside_its_root(tmp_path: Path, written: st
         opened(folder).image(0)
 
 
-def test_multi_label_columns_hold_zero_or_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("task", ["multi_label", "segmentation", "detection"])
+def test_multi_label_columns_hold_zero_or_one(tmp_path: Path, task: str) -> None:
     text = "file,a,b\nimages/0.png,0,1\nimages/1.png,1,1\n"
     source = table_source(label=("a", "b"))
-    dataset = opened(four_cases(tmp_path, text), source, task="multi_label", classes=["a", "b"])
+    dataset = opened(four_cases(tmp_path, text), source, task=task, classes=["a", "b"])
     assert dataset.labels.tolist() == [[0, 1], [1, 1]]
     assert dataset.labels.dtype == np.int64
     four_cases(tmp_path, text.replace("1.png,1", "1.png,2"))
     with pytest.raises(DataError, match=r"line 3, column a: found 2; expected 0 or 1"):
-        opened(tmp_path, source, task="multi_label", classes=["a", "b"])
+        opened(tmp_path, source, task=task, classes=["a", "b"])
     with pytest.raises(DataError, match=r"found 2 columns; expected 3 columns of 0 and 1"):
-        opened(tmp_path, source, task="multi_label", classes=["a", "b", "c"])
+        opened(tmp_path, source, task=task, classes=["a", "b", "c"])
     with pytest.raises(DataError, match=r"found 2 columns; expected one column for task single_label"):
         opened(tmp_path, source, classes=["a", "b"])
 

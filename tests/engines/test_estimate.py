@@ -17,8 +17,8 @@ from xai_audit.spec.load import load_spec
 def test_the_estimate_follows_the_plan(tmp_path: Path) -> None:
     inputs = digest_inputs(load_spec(write_audit(tmp_path / "a")))
     plan = make_plan(inputs.spec, inputs.counts)
-    found = estimate_run(inputs.loaded, inputs.dataset, plan, "cpu", 8)
-    made = found.forward_seconds * plan.passes.forwards + found.backward_seconds * plan.passes.backwards
+    plan, found = estimate_run(inputs.loaded, inputs.dataset, plan, "cpu", 8)
+    made = found.forward_seconds * plan.passes.rows + found.backward_seconds * plan.passes.backwards
     assert found.device == "cpu"
     assert found.forward_seconds > 0
     assert found.seconds > made
@@ -38,5 +38,5 @@ def test_plan_prints_it_and_its_counts_are_those_that_a_run_makes(tmp_path: Path
     folder = Path(json.loads(cli("run", str(spec), "--out", str(tmp_path / "out")))["folder"])
     records = [json.loads(line) for line in (folder / "evidence.jsonl").read_text().splitlines()]
     assert planned["estimate"]["seconds"] > 0
-    for part in ("forwards", "backwards"):
+    for part in ("forwards", "partial", "backwards"):
         assert planned["total"][part] == sum(record["passes"][part] for record in records)

@@ -10,6 +10,7 @@ from xai_audit.engines.progress import Silent
 from xai_audit.errors import ModelError
 from xai_audit.evidence.records import Passes
 from xai_audit.evidence.store import forget_step, read_steps
+from xai_audit.explain.cost import Cost
 from xai_audit.opening import digest_inputs
 from xai_audit.plan import Plan, Step, make_plan
 from xai_audit.spec.load import load_spec
@@ -50,7 +51,7 @@ def test_progress_adds_up_to_what_was_planned(tmp_path: Path) -> None:
     progress = Recorder()
     assert engine.work(progress) == len(plan.steps)
     assert set(progress.outcomes) == {"measured"}
-    assert progress.planned == sum(work_units(step) for step in plan.steps)
+    assert progress.planned == sum(work_units(step) for step in engine.plan.steps)
     assert abs(progress.done - progress.planned) <= 0.05 * progress.planned
 
 
@@ -97,6 +98,6 @@ def test_devices_are_checked() -> None:
 
 
 def test_work_counts_a_backward_twice_and_a_reading_once() -> None:
-    assert work_units(Step("a", "pass", "pass", passes=Passes(3, 2), cases=3)) == 7
+    assert work_units(Step("a", "pass", "pass", cost=Cost(Passes(3, 2, 1)), cases=3)) == 8
     assert work_units(Step("a", "data_profile", "data_profile", cases=5)) == 5
     assert work_units(Step("a", "localisation", "relevance_mass")) == 1

@@ -1,4 +1,4 @@
-"""The nets of tests/nets.py on the path, and one thread, so that sums come out in one order."""
+"""tests/nets.py and the makers beside this file on the path, and one thread, so that sums come out in one order."""
 
 import sys
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 
 @pytest.fixture(autouse=True)

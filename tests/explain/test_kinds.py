@@ -2,176 +2,158 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import kinds
 import nets
 import numpy as np
 import pytest
 import torch
-from torch import nn
-from torchvision.models import resnet18
-from torchvision.models.vgg import cfgs, make_layers
+from asking import LAYERED, explained, made, outcomes
+from kinds import KINDS, Kind
+from pydantic import ValidationError
 
+from xai_audit import registry
 from xai_audit.errors import Refusal
-from xai_audit.explain.baselines import FillSources
-from xai_audit.explain.explain import Batch, Explained, explain_by_pass, explain_by_queries, method_layers
+from xai_audit.explain.explained import Explained, Outcome
 from xai_audit.model.state import state_digest
-from xai_audit.spec.schema import GradCam, Occlusion, Saliency
+
+ROOT = Path(__file__).parents[2]
+GREY = (0.5, 0.5, 0.5)
 
 
-@dataclass(frozen=True)
-class Kind:
-    """A net, its spec, a layer and the grid of the layer's map."""
-
-    make: Callable[[], nn.Module]
-    layer: str
-    grid: tuple[int, int]
-    layout: Any = None
-    spec: dict[str, Any] = field(default_factory=dict)
-
-
-def vit(prefix: int) -> Kind:
-    layout = {"tokens": {"prefix": prefix, "grid": (4, 6)}}
-    return Kind(lambda: nets.TokenNet(prefix), "blocks.1.norm1", (4, 6), layout, {"size": (32, 48)})
+def fault(kind: Kind, use: str, outcome: Outcome) -> str:
+    """What is wrong with an outcome; empty if it is as the kind says."""
+    if isinstance(outcome, Explained):
+        return "maps where a refusal is meant" if use in kind.refused else fault_of_maps(kind, use, outcome)
+    if not isinstance(outcome, Refusal):
+        return f"no result: {outcome}"
+    if kind.refused.get(use, "\0") not in str(outcome):
+        return f"refused: {outcome}"
+    return "" if outcome.problem.fix else "a refusal that offers nothing"
 
 
-def vgg11_trunk() -> nn.Module:
-    """VGG-11 without its wide linear layers; every ReLU works in place."""
-    return nn.Sequential(make_layers(cfgs["A"]), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 3))
+def fault_of_maps(kind: Kind, use: str, outcome: Explained) -> str:
+    if outcome.raw.shape != (wanted := shape(kind, use, outcome)):
+        return f"shape {outcome.raw.shape}, not {wanted}"
+    if kind.grid and use in LAYERED and outcome.parameters["grid"] != list(kind.grid):
+        return f"grid {outcome.parameters['grid']}"
+    if not np.isfinite(outcome.raw).all():
+        return "values that are not finite"
+    return "" if outcome.raw.any() or use in kind.may_be_zero else "nothing but zeros"
 
 
-KINDS = {
-    "gap": Kind(nets.GapNet, "conv", (16, 16)),
-    "flat": Kind(nets.FlatNet, "conv", (16, 16)),
-    "residual": Kind(nets.ResidualNet, "conv2", (8, 8)),
-    "resnet18": Kind(lambda: resnet18(num_classes=3), "layer3", (4, 4), None, {"size": (64, 64)}),
-    "vgg11": Kind(vgg11_trunk, "0.10", (8, 8), None, {"size": (64, 64)}),
-    "smooth": Kind(nets.SmoothNet, "body.3", (8, 8)),
-    "vit0": vit(0),
-    "vit1": vit(1),
-    "vit2": vit(2),
-    "vit5": vit(5),
-    "nhwc": Kind(nets.ChannelsLastNet, "stage1", (4, 4), "nhwc"),
-    "multi_label": Kind(nets.GapNet, "conv", (16, 16), None, {"task": "multi_label"}),
-    "binary": Kind(lambda: nets.GapNet(outputs=1), "conv", (16, 16), None, {"task": "binary_logit"}),
-    "regression": Kind(nets.GapNet, "conv", (16, 16), None, {"task": "regression"}),
-    "dict": Kind(lambda: nets.Giving(lambda s: {"out": s, "aux": s}), "net.conv", (16, 16), None, {"output": "out"}),
-    "tuple": Kind(lambda: nets.Giving(lambda s: (s, s)), "net.conv", (16, 16), None, {"output": 1}),
-    "object": Kind(lambda: nets.Giving(nets.Output), "net.conv", (16, 16)),
-    "grey": Kind(
-        lambda: nets.GapNet(channels=1), "conv", (16, 16), None, {"channels": 1, "mean": (0.5,), "std": (0.2,)}
-    ),
-    "shared": Kind(nets.SharedActivation, "conv2", (12, 12)),
-    "frozen": Kind(lambda: nets.ResidualNet().requires_grad_(False), "conv2", (8, 8)),
-    "half": Kind(lambda: nets.ResidualNet().half(), "conv2", (8, 8)),
-    "bfloat16": Kind(lambda: nets.ResidualNet().bfloat16(), "conv2", (8, 8)),
-    "double": Kind(lambda: nets.ResidualNet().double(), "conv2", (8, 8)),
-}
+def shape(kind: Kind, use: str, outcome: Explained) -> tuple[int, ...]:
+    """The shape that maps of two cases must have."""
+    given = kind.model_spec.input
+    if use in LAYERED:
+        grid: Any = outcome.parameters["grid"]
+        return (2, *grid) if use != "activation_maps" else (2, outcome.raw.shape[1], *grid)
+    return (2, *given.size) if use == "occlusion" else (2, given.channels, *given.size)
 
 
 @pytest.mark.parametrize("name", KINDS)
-@pytest.mark.parametrize("training", [False, True])
-def test_every_method_on_every_kind(name: str, training: bool) -> None:
+def test_every_method_gives_maps_or_the_refusal_that_is_meant(name: str) -> None:
+    kind, found = KINDS[name], kinds.answers(name)
+    assert list(found) == [entry.name for entry in registry.METHODS]
+    faults = {use: text for use, outcome in found.items() if (text := fault(kind, use, outcome))}
+    assert faults == {}
+
+
+def test_a_refusal_that_is_not_meant_and_maps_of_another_shape_are_found() -> None:
+    found, other = kinds.answers("gap"), KINDS["residual"]
+    assert fault(other, "guided_backprop", found["guided_backprop"]).startswith("refused: ")
+    assert fault(other, "grad_cam", found["grad_cam"]) == "grid [16, 16]"
+    assert fault(KINDS["perceptron"], "grad_cam", found["grad_cam"]) == "maps where a refusal is meant"
+    assert fault(KINDS["grey"], "saliency", found["saliency"]) == "shape (2, 3, 16, 16), not (2, 1, 16, 16)"
+
+
+@pytest.mark.parametrize("name", ["residual", "train", "unet", "toy_detector", "scripted", "vit2"])
+def test_nets_are_left_as_found(name: str) -> None:
     kind = KINDS[name]
-    model, spec = nets.audit(nets.seeded(kind.make), **kind.spec), nets.model_spec(**kind.spec)
-    model.module.train(training)
+    model = kind.audited()
     before = state_digest(model.module)
-    height, width = spec.input.size
-    channels = spec.input.channels
-    images = nets.pixels(2, channels, spec.input.size)
-    methods = [
-        GradCam.model_validate({"use": "grad_cam", "layer": kind.layer, "layout": kind.layout}),
-        Saliency(use="saliency"),
-        Occlusion(use="occlusion", window=min(height, width) // 2, stride=min(height, width) // 4, baseline="grey"),
-    ]
-    batches = [Batch((0, 1), images)]
-    layers = method_layers(methods, model, spec)
-    found = {
-        **explain_by_pass(model, methods, batches, layers).outcomes,
-        **explain_by_queries(model, methods, batches, FillSources()).outcomes,
-    }
-    shapes = {"grad_cam": (2, *kind.grid), "saliency": (2, channels, height, width), "occlusion": (2, height, width)}
-    for label, outcome in found.items():
-        assert isinstance(outcome, Explained), outcome
-        assert outcome.raw.shape == shapes[label]
-        assert outcome.raw.any()
-        assert np.isfinite(outcome.raw).all()
-    assert model.module.training == training
+    hooks = [len(module._forward_hooks) for module in model.module.modules()]
+    flags = [module.training for module in model.module.modules()]
+    kinds.ask(kind, model)
     assert state_digest(model.module) == before
+    assert [module.training for module in model.module.modules()] == flags
+    assert [len(module._forward_hooks) for module in model.module.modules()] == hooks
+    assert all(parameter.grad is None for parameter in model.module.parameters())
 
 
 def test_train_mode_explains_as_eval_mode() -> None:
-    """Dropout and batch statistics would otherwise move the map."""
-    images = [Batch((0, 1), nets.pixels(2))]
-    found = []
-    for training in (False, True):
-        model = nets.audit(nets.seeded(nets.ResidualNet))
-        model.module.train(training)
-        outcome = explain_by_pass(model, [Saliency(use="saliency")], images, {}).outcomes["saliency"]
+    """Dropout and batch statistics would otherwise move the maps."""
+    kind = KINDS["train"]
+    model = kind.audited()
+    model.module.eval()
+    in_eval, in_train = kinds.ask(kind, model), kinds.answers("train")
+    for use, outcome in in_eval.items():
+        other = in_train[use]
         assert isinstance(outcome, Explained)
-        found.append(outcome.raw)
-    np.testing.assert_array_equal(*found)
+        assert isinstance(other, Explained)
+        np.testing.assert_array_equal(outcome.raw, other.raw)
 
 
-def test_a_functional_net_needs_no_modules_for_saliency_and_occlusion() -> None:
-    model = nets.audit(nets.seeded(nets.FunctionalNet))
-    batches = [Batch((0, 1), nets.pixels(2))]
-    methods = [Saliency(use="saliency"), Occlusion(use="occlusion", window=8, baseline="black")]
-    found = {
-        **explain_by_pass(model, methods, batches, {}).outcomes,
-        **explain_by_queries(model, methods, batches, FillSources()).outcomes,
-    }
-    assert all(isinstance(outcome, Explained) for outcome in found.values())
+def test_a_tuple_and_a_dict_explain_as_the_tensor_in_them() -> None:
+    plain, *wrapped = (kinds.answers(name) for name in ("gap", "tuple", "dict", "object"))
+    for found in wrapped:
+        for use in ("grad_cam", "saliency", "occlusion", "score_cam"):
+            one, other = plain[use], found[use]
+            assert isinstance(one, Explained)
+            assert isinstance(other, Explained)
+            np.testing.assert_array_equal(one.raw, other.raw)
 
 
-@pytest.mark.parametrize("signs", [(1, 0), (0, 1)])
-def test_the_two_classes_of_one_logit_have_opposite_maps(signs: tuple[int, int]) -> None:
-    model = nets.audit(nets.seeded(lambda: nets.GapNet(outputs=1)), task="binary_logit")
+SIGNED = ("grad_cam", "hires_cam", "saliency", "input_x_gradient", "occlusion", "integrated_gradients")
+
+
+@pytest.mark.parametrize("use", SIGNED)
+def test_the_two_classes_of_one_logit_have_opposite_maps(use: str) -> None:
     raws = []
-    for which in signs:
-        method = GradCam.model_validate({"use": "grad_cam", "layer": "conv", "target": {"class": which}})
-        layers = method_layers([method], model, nets.model_spec("binary_logit"))
-        outcome = explain_by_pass(model, [method], [Batch((0,), nets.pixels(1))], layers).outcomes["grad_cam"]
-        assert isinstance(outcome, Explained)
-        raws.append(outcome.raw)
-    np.testing.assert_array_equal(raws[0], -raws[1])
+    for which in (1, 0):
+        method = {"use": use, "target": {"class": which}}
+        if use in LAYERED:
+            method["layer"] = "conv"
+        if use == "integrated_gradients":
+            method |= {"n_steps": 2, "max_steps": 2}
+        model = nets.audit(nets.seeded(lambda: nets.GapNet(outputs=1)), task="binary_logit")
+        raws.append(explained(model, nets.model_spec("binary_logit"), method, nets.pixels(1), GREY).raw)
+    np.testing.assert_allclose(raws[0], -raws[1], atol=1e-7)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_low_precision_is_near_full_precision(dtype: torch.dtype) -> None:
-    images, methods = (
-        [Batch((0, 1), nets.pixels(2))],
-        [Saliency.model_validate({"use": "saliency", "target": {"class": 0}})],
-    )
-    raws = []
-    for precision in (torch.float32, dtype):
-        outcome = explain_by_pass(nets.audit(nets.seeded(nets.SmoothNet).to(precision)), methods, images, {}).outcomes[
-            "saliency"
-        ]
-        assert isinstance(outcome, Explained)
-        raws.append(outcome.raw.ravel())
-    assert np.corrcoef(*raws)[0, 1] > 0.99
-
-
-def test_a_scripted_net_is_explained_without_layers_and_refused_with_them() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # scripting is deprecated in newer versions of torch
-        module = torch.jit.script(nets.seeded(nets.GapNet))
-    model = nets.audit(module)
-    batches = [Batch((0, 1), nets.pixels(2))]
-    methods = [
-        GradCam(use="grad_cam", layer="conv"),
-        Saliency(use="saliency"),
-        Occlusion(use="occlusion", window=8, baseline="black"),
+@pytest.mark.parametrize("use", ["saliency", "grad_cam"])
+def test_low_precision_is_near_full_precision(use: str, dtype: torch.dtype) -> None:
+    method = {"use": use, "target": {"class": 0}, **({"layer": "body.3"} if use == "grad_cam" else {})}
+    raws = [
+        explained(
+            nets.audit(nets.seeded(nets.SmoothNet).to(precision)), nets.model_spec(), method, nets.pixels(2), GREY
+        )
+        for precision in (torch.float32, dtype)
     ]
-    layers = method_layers(methods, model, nets.model_spec())
-    found = {
-        **explain_by_pass(model, methods, batches, layers).outcomes,
-        **explain_by_queries(model, methods, batches, FillSources()).outcomes,
-    }
-    assert isinstance(found["grad_cam"], Refusal)
-    assert isinstance(found["saliency"], Explained)
-    assert isinstance(found["occlusion"], Explained)
+    assert np.corrcoef(*(found.raw.ravel() for found in raws))[0, 1] > 0.99
+
+
+def test_a_layer_of_the_last_block_of_a_vit_is_refused_where_the_head_reads_the_class_token() -> None:
+    """METHODS 1.4: patch gradients are exactly 0 there, and not at norm1 before it."""
+    layout = {"tokens": {"prefix": 1, "grid": (4, 6)}}
+    size = {"size": (32, 48)}
+    model = nets.audit(nets.seeded(lambda: nets.TokenNet(1)), **size)
+    method = made({"use": "grad_cam", "layer": "blocks.1", "layout": layout})
+    images = nets.pixels(1, size=(32, 48))
+    found = outcomes(model, nets.model_spec(**size), [method], images, GREY)["grad_cam"]
+    assert isinstance(found, Refusal)
+    assert "no gradient reaches this layer" in str(found)
+
+
+def test_a_net_of_four_channels_is_refused_by_the_spec() -> None:
+    with pytest.raises(ValidationError, match="channels"):
+        nets.model_spec(channels=4)
+
+
+def test_docs_page_of_kinds_is_current() -> None:
+    """`python scripts/make_reference.py` writes it."""
+    text = (ROOT / "docs/reference/model-kinds.md").read_text(encoding="utf-8")
+    assert text.partition("\n")[2] == kinds.page()

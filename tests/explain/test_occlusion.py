@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import answering
 import nets
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ from torch import Tensor, nn
 
 from xai_audit.errors import Refusal
 from xai_audit.explain.baselines import FillSources
+from xai_audit.explain.by_queries import explain_by_queries
+from xai_audit.explain.explained import Batch, Explained, Limits
 from xai_audit.explain.maps import Maps
 from xai_audit.explain.occlusion import occlusion
-from xai_audit.explain.queries import Case, Windows
 from xai_audit.spec.schema import Occlusion, TargetSpec
 
 
@@ -22,15 +24,8 @@ def explained(
     image: np.ndarray, f: Callable[[np.ndarray], float], sources: FillSources | None = None, **spec: object
 ) -> Maps:
     """The maps of one image (channels, height, width) for a function of pixels, without any net."""
-    asking = occlusion(Case(image, f(image), sources or FillSources()), Occlusion(use="occlusion", **spec))
-    query = next(asking)
-    assert isinstance(query, Windows)
-    rows = query.compose(torch.from_numpy(image), range(len(query.boxes))).numpy()
-    try:
-        asking.send(np.array([f(row) for row in rows]))
-    except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
-    raise AssertionError("the method asked twice")
+    g = lambda rows: torch.tensor([f(row) for row in rows.numpy()], dtype=torch.float64)  # noqa: E731
+    return answering.explained(occlusion, Occlusion(use="occlusion", **spec), image, g, sources)
 
 
 def test_last_window_is_shifted_inwards() -> None:
@@ -121,7 +116,6 @@ def test_windows_that_do_not_fit_are_refused(spec: dict[str, int], told: str) ->
 
 def test_target_stays_on_the_class_of_the_unperturbed_image() -> None:
     """A window that flips the prediction lowers the frozen class; a map of the new class would show 0 here."""
-    from xai_audit.explain.explain import Batch, Explained, explain_by_queries
 
     class Corner(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
@@ -130,7 +124,9 @@ def test_target_stays_on_the_class_of_the_unperturbed_image() -> None:
 
     method = Occlusion(use="occlusion", window=4, stride=4, baseline="black")
     images = np.ones((1, 3, 16, 16), np.float32)
-    found = explain_by_queries(nets.audit(Corner(), width=2), [method], [Batch((0,), images)], FillSources())
+    found = explain_by_queries(
+        nets.audit(Corner(), width=2), [method], [Batch((0,), ("a",), images)], {}, FillSources(), 0, Limits(16, 512)
+    )
     outcome = found.outcomes["occlusion"]
     assert isinstance(outcome, Explained)
     assert outcome.raw[0, 0, 0] == 1

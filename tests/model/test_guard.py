@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from xai_audit.errors import ModelError
-from xai_audit.model.guard import left_as_found
+from xai_audit.model.guard import _told, has_same_bits, left_as_found, unwritten_copy
 from xai_audit.model.state import state_digest
 
 
@@ -241,3 +241,87 @@ def test_a_net_that_writes_to_itself_is_told() -> None:
     with pytest.raises(ModelError, match="calls"), left_as_found(net):
         net(torch.ones(1, 3, 16, 16))
     assert net.calls == 0
+
+
+def in_other_order_in_memory(net: nn.Module) -> None:
+    net.to(memory_format=torch.channels_last)
+
+
+def test_order_in_memory_is_put_back_in_silence(net: nn.Module) -> None:
+    before = [tensor.stride() for tensor in net.parameters()]
+    with left_as_found(net):
+        in_other_order_in_memory(net)
+        assert [tensor.stride() for tensor in net.parameters()] != before
+    assert [tensor.stride() for tensor in net.parameters()] == before
+
+
+def test_channels_last_stays_and_its_changes_are_told(net: nn.Module) -> None:
+    net.to(memory_format=torch.channels_last)
+    before = found(net), [tensor.stride() for tensor in net.parameters()]
+    with pytest.raises(ModelError, match=r"conv1\.weight"), left_as_found(net):
+        parameter(net)
+    assert (found(net), [tensor.stride() for tensor in net.parameters()]) == before
+
+
+@torch.no_grad()
+def through_data(net: nn.Module) -> None:
+    net.conv1.weight.data.add_(1e-3)
+
+
+def through_numpy(net: nn.Module) -> None:
+    net.conv1.weight.detach().numpy()[0, 0, 0, 0] += 1
+
+
+def through_a_view(net: nn.Module) -> None:
+    net.conv1.weight.detach().view(-1)[:4].zero_()
+
+
+@pytest.mark.parametrize("can_share", [True, False])
+@pytest.mark.parametrize("change", [parameter, through_data, through_numpy, through_a_view])
+def test_a_write_by_any_way_is_found(
+    net: nn.Module, change: Callable[[nn.Module], None], can_share: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With torch's copy-on-write, and with the plain copies that stand in for it."""
+    if not can_share:
+        monkeypatch.delattr(torch, "_lazy_clone")
+    before = found(net)
+    with pytest.raises(ModelError, match=r"conv1\.weight"), left_as_found(net):
+        change(net)
+    assert found(net) == before
+
+
+def test_copies_take_no_memory_until_a_write() -> None:
+    one = torch.arange(6.0)
+    copy = unwritten_copy(one)
+    assert torch._C._data_address(one) == torch._C._data_address(copy)
+    one[0] = 5
+    assert torch._C._data_address(one) != torch._C._data_address(copy)
+    assert copy.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_pass_leaves_the_copies_shared(net: nn.Module) -> None:
+    """Else the guard would compare every byte after each pass."""
+    net.eval()
+    copies = [unwritten_copy(tensor) for tensor in net.parameters()]
+    backward(net)
+    pairs = zip(net.parameters(), copies, strict=True)
+    assert all(torch._C._data_address(tensor) == torch._C._data_address(copy) for tensor, copy in pairs)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ([0.0], [-0.0], False),
+        ([torch.nan], [torch.nan], True),
+        ([1.0, 2.0], [1.0, 2.0], True),
+        ([1.0, 2.0], [2.0, 1.0], False),
+    ],
+)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.complex128])
+def test_bits_are_compared(one: list[float], other: list[float], is_same: bool, dtype: torch.dtype) -> None:
+    assert has_same_bits(torch.tensor(one, dtype=dtype), torch.tensor(other, dtype=dtype)) is is_same
+
+
+def test_answers_of_a_device_come_in_their_places() -> None:
+    assert _told([True, torch.tensor(False), False, torch.tensor(True)]) == [True, False, False, True]
+    assert _told([]) == []

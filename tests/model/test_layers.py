@@ -118,6 +118,27 @@ def test_a_compiled_module_is_taken_apart(monkeypatch: pytest.MonkeyPatch) -> No
     assert type(build_module(spec, Path())) is nets.GapNet
 
 
+@pytest.mark.parametrize("in_place", [True, False])
+def test_hooks_fire_in_a_compiled_part_that_has_run_before(in_place: bool) -> None:
+    """Compiled code that is cached skips hooks added later, in silence: it is run as written."""
+    module = nets.seeded(nets.GapNet)
+    module.conv = nn.Sequential(module.conv)
+    if in_place:
+        module.conv.compile(backend="eager")
+    else:
+        module.conv = torch.compile(module.conv, backend="eager")
+    pixels = torch.from_numpy(nets.pixels(2))
+    with torch.no_grad():
+        before = module(pixels)
+        model = nets.audit(module)
+        path = "conv.0" if in_place else "conv._orig_mod.0"
+        with hooked(module, {path: lambda output: output * 0}):
+            unseen, seen = module(pixels), model.scores(pixels)
+    assert torch.equal(unseen, before)
+    torch.testing.assert_close(seen, module.head.bias.expand(2, -1))
+    torch.testing.assert_close(model.scores(pixels), before)
+
+
 def test_a_scripted_module_is_refused_where_hooks_do_not_fire() -> None:
     class Outer(nn.Module):
         def __init__(self) -> None:

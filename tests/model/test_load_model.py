@@ -7,6 +7,7 @@ import pickle
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from xai_audit.errors import InputError, ModelError
-from xai_audit.model.load import load_model
+from xai_audit.model.guard import left_as_found
+from xai_audit.model.load import in_fast_format, load_model
+from xai_audit.model.state import state_digest
 from xai_audit.model.weights import source_digest, weights_digest
 from xai_audit.spec.schema import Model, Weights
 
@@ -395,3 +398,98 @@ def test_a_factory_that_draws_its_weights_draws_the_same_for_the_same_seed(folde
     first, second, other = (load_model(spec(), folder, seed=seed).digest for seed in (1, 1, 2))
     assert first == second != other
     assert torch.get_rng_state().tolist() == before
+
+
+# Order in memory
+
+
+class Viewing(nn.Module):
+    """`view` of an output that has places: it fails on channels_last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 4, 3, padding=1), nn.Linear(4 * 16 * 16, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.conv(x).view(len(x), -1))
+
+
+class Solid(nets.GapNet):
+    """A weight of five axes beside those of four."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.solid = nn.Conv3d(1, 1, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(self.solid(x[:, None])[:, 0])
+
+
+@pytest.mark.parametrize(
+    ("make", "more", "wanted"),
+    [
+        (nets.ResidualNet, {}, "channels_last"),
+        (lambda: nets.ResidualNet(channels=1), {"channels": 1}, "contiguous"),
+        (nets.LinearNet, {}, "contiguous"),
+        (nets.FunctionalNet, {}, "contiguous"),
+        (Viewing, {}, "contiguous"),
+        (nets.PlacesNet, {"task": "segmentation"}, "channels_last"),
+        (nets.QuarterDetector, {"task": "detection"}, "channels_last"),
+        (Solid, {}, "channels_last"),
+    ],
+)
+def test_convolutions_lie_channels_last_where_the_net_can_take_it(
+    make: Callable[[], nn.Module], more: dict[str, Any], wanted: str
+) -> None:
+    plain, model = nets.audit(nets.seeded(make), **more), in_fast_format(nets.audit(nets.seeded(make), **more))
+    assert model.memory_format == wanted
+    weights = [tensor for tensor in model.module.parameters() if tensor.ndim == 4 and tensor.shape[2:].numel() > 1]
+    assert all(w.is_contiguous(memory_format=torch.channels_last) for w in weights) or wanted == "contiguous"
+    assert wanted == "channels_last" or all(w.is_contiguous() for w in weights)
+    pixels = torch.from_numpy(nets.pixels(2, channels=model.input.channels))
+    torch.testing.assert_close(model.scores(pixels), plain.scores(pixels), atol=1e-5, rtol=1e-5)
+    assert state_digest(model.module) == state_digest(plain.module)
+
+
+def test_a_net_that_fails_is_not_turned() -> None:
+    model = nets.audit(nn.Sequential(nn.Conv2d(3, 3, 1), nets.FailingNet()))
+    assert in_fast_format(model).memory_format == "contiguous"
+
+
+LAZY = """
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 3, 1), nn.Linear(3, 3)
+        self.register_buffer("table", torch.zeros(1), persistent=False)
+
+    def forward(self, x):
+        if self.table.shape != x.shape[1:]:
+            self.table = torch.ones(x.shape[1:])
+        return self.head((self.conv(x) * self.table).mean((2, 3)))
+"""
+
+
+def test_what_a_network_makes_in_its_first_forward_is_no_change(tmp_path: Path) -> None:
+    """As ConViT does with its table of positions; a net that changes in every forward is still told."""
+    (tmp_path / "lazy.py").write_text(LAZY)
+    spec = nets.model_spec().model_copy(update={"factory": "lazy.py:Net"})
+    model = load_model(spec, tmp_path)
+    with left_as_found(model.module):
+        model.scores(torch.from_numpy(nets.pixels(2)))
+    assert model.digest == load_model(spec, tmp_path).digest
+    (tmp_path / "lazy.py").write_text(LAZY.replace("self.table.shape != x.shape[1:]", "True"))
+    changing = load_model(spec, tmp_path)
+    with pytest.raises(ModelError, match="a step changed table"), left_as_found(changing.module):
+        changing.scores(torch.from_numpy(nets.pixels(2)))
+
+
+def test_loading_leaves_the_random_state(tmp_path: Path) -> None:
+    (tmp_path / "lazy.py").write_text(LAZY)
+    before = torch.get_rng_state()
+    load_model(nets.model_spec().model_copy(update={"factory": "lazy.py:Net"}), tmp_path)
+    assert torch.equal(torch.get_rng_state(), before)

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from xai_audit.errors import ModelError, StepError
-from xai_audit.model.audited import AuditedModel, check_scores
+from xai_audit.model.audited import AuditedModel
+from xai_audit.model.outputs import check_scores
 
 
 def giving(form: Any, outputs: int = 3, **spec: Any) -> AuditedModel:

@@ -48,7 +48,7 @@ def test_table_and_files_name_the_same_specs() -> None:
     assert len(BROKEN) >= 60
 
 
-@pytest.mark.parametrize("name", ["images", "predictions", "regression"])
+@pytest.mark.parametrize("name", ["images", "predictions", "regression", "segmentation", "detection", "sixteen"])
 def test_the_spec_that_the_broken_ones_were_made_from_passes(name: str) -> None:
     load_spec(HERE / "whole" / f"{name}.yaml")
 

@@ -46,14 +46,18 @@ def test_schema_accepts_specs_and_their_normalised_form(path: Path) -> None:
 
 SHAPES = [
     "audience-not-yet", "baseline-blur-negative", "baseline-misspelt", "baseline-not-yet", "box-of-two",
-    "causal-not-yet", "channels-two", "clauses-not-yet", "confidence-in-percent", "criteria-as-mapping",
-    "digest-too-short", "features-not-yet", "filter-with-list", "filter-with-two-conditions", "fraction-of-cases",
-    "frameworks-not-yet", "id-with-space", "kind-misspelt", "language-not-yet", "layout-misspelt", "limit-as-text",
+    "budget-as-text", "budget-zero", "causal-not-yet", "channels-two", "clauses-not-yet", "compute-as-text",
+    "compute-misspelt", "compute-unknown-key", "confidence-in-percent", "criteria-as-mapping",
+    "denominator-misspelt", "digest-too-short", "features-not-yet", "filter-with-list",
+    "filter-with-two-conditions", "fraction-of-cases", "frameworks-not-yet", "guard-zero", "id-with-space",
+    "kind-misspelt", "language-not-yet", "layer-of-saliency", "layout-misspelt", "limit-as-text",
     "limit-in-percent", "limit-with-sign", "list-of-three", "measure-is-a-group", "measure-is-a-table",
-    "measure-misspelt", "measure-not-yet", "method-as-text", "method-not-yet", "method-without-use", "misspelt-key",
-    "misspelt-section", "no-because", "no-data", "no-layer", "no-limit", "no-title", "no-version", "number-as-text",
-    "query-not-yet", "severity-unknown", "source-not-yet", "synonym-of-limit", "target-not-yet", "task-not-yet",
-    "text-as-list", "two-limits", "unknown-key-in-method", "version-true", "version-two", "yes-as-boolean",
+    "measure-misspelt", "measure-not-yet", "memory-too-small", "method-as-text", "method-not-yet",
+    "method-of-another-tool", "method-without-use", "misspelt-key", "misspelt-section", "no-because", "no-data",
+    "no-limit", "no-title", "no-version", "noise-zero", "number-as-text", "precision-misspelt", "query-not-yet",
+    "severity-unknown", "source-not-yet", "steps-misspelt", "synonym-of-limit", "target-not-yet",
+    "task-misspelt-segmentation", "text-as-list", "top-k-misspelt", "top-k-zero", "two-limits", "unit-negative",
+    "unknown-key-in-method", "version-true", "version-two", "yes-as-boolean",
 ]  # fmt: skip
 
 
@@ -76,7 +80,10 @@ def test_schema_offers_no_name_that_is_not_available_yet() -> None:
                 collect(entry)
 
     collect(json_schema())
-    assert not found & {name for names in registry.NOT_YET.values() for name in names}
+    later = {(key, name) for key, names in registry.NOT_YET.items() for name in names}
+    later.remove(("baseline", "mean"))  # as a baseline; activation_maps ranks units by their mean
+    assert not found & {name for _, name in later}
+    assert "mean" not in json_schema()["$defs"]["Occlusion"]["properties"]["baseline"]["anyOf"][0]["enum"]
     assert {"grad_cam", "accuracy", "calibration", "blur", "en", "engineer"} <= found
 
 

@@ -13,10 +13,13 @@ import torch
 from xai_audit.data.preprocess import prepare
 from xai_audit.data.sources import Dataset
 from xai_audit.engines.local import pick_device
+from xai_audit.engines.preparing import prepare as prepare_methods
 from xai_audit.errors import DataError
+from xai_audit.explain.explained import Limits
+from xai_audit.model.audited import AuditedModel
 from xai_audit.model.guard import left_as_found
-from xai_audit.model.load import AuditedModel, load_model
-from xai_audit.plan import Plan
+from xai_audit.model.load import load_model
+from xai_audit.plan import Plan, with_facts
 from xai_audit.spec.load import LoadedSpec
 
 _REPORT_SECONDS, _REPORT_MB = 12.0, 450.0
@@ -40,22 +43,26 @@ class Estimate:
     read_seconds: float
 
 
-def estimate_run(loaded: LoadedSpec, dataset: Dataset, plan: Plan, device: str, batch_size: int) -> Estimate:
-    """Time one batch of readings, forwards and backwards, and scale by the plan's counts."""
+def estimate_run(
+    loaded: LoadedSpec, dataset: Dataset, plan: Plan, device: str, batch_size: int | None
+) -> tuple[Plan, Estimate]:
+    """The plan with the passes that the model tells, and its time: one timed batch, scaled by the plan's counts."""
     place = pick_device(device)
     measures = [step for step in plan.steps if step.kind in ("performance", "calibration", "localisation")]
     seconds = _REPORT_SECONDS + sum(_BOOTSTRAP_SECONDS * max(step.cases, 200) / 1000 for step in measures)
     if loaded.spec.model is None:
-        return Estimate(seconds, _peak_mb() + _REPORT_MB, place, 0.0, 0.0, 0.0)
-    model = load_model(loaded.spec.model, loaded.folder, place)
-    pixels, read = _read_some(dataset, model, batch_size)
+        return plan, Estimate(seconds, _peak_mb() + _REPORT_MB, place, 0.0, 0.0, 0.0)
+    model = load_model(loaded.spec.model, loaded.folder, place, loaded.spec.audit.seed)
+    limits = Limits.of(model.device, loaded.spec.compute.memory_mb, batch_size)
+    plan = with_facts(plan, loaded.spec, prepare_methods(model, loaded.spec).facts)
+    pixels, read = _read_some(dataset, model, limits.rows)
     with left_as_found(model.module):
         forward = _seconds_each(lambda: _forward(model, pixels), len(pixels))
         both = _seconds_each(lambda: _backward(model, pixels), len(pixels))
     passes = plan.passes
     backward = max(both - forward, 0.0)
-    seconds += read * len(dataset.ids) * _READS + forward * passes.forwards + backward * passes.backwards
-    return Estimate(seconds, _peak_mb() + _REPORT_MB, place, forward, backward, read)
+    seconds += read * len(dataset.ids) * _READS + forward * passes.rows + backward * passes.backwards
+    return plan, Estimate(seconds, _peak_mb() + _REPORT_MB, place, forward, backward, read)
 
 
 def _read_some(dataset: Dataset, model: AuditedModel, count: int) -> tuple[torch.Tensor, float]:

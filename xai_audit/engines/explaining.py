@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from xai_audit.data.preprocess import prepare
 from xai_audit.engines.recording import failed, result_of
@@ -13,17 +15,14 @@ from xai_audit.errors import Refusal
 from xai_audit.evidence.records import NO_PASSES, Passes
 from xai_audit.evidence.store import StepResult
 from xai_audit.explain.baselines import FillSources
-from xai_audit.explain.explain import (
-    Batch,
-    Explained,
-    Outcome,
-    PassGroup,
-    explain_by_pass,
-    explain_by_queries,
-    method_layers,
-)
+from xai_audit.explain.by_pass import PassRecord, explain_by_pass
+from xai_audit.explain.by_queries import explain_by_queries
+from xai_audit.explain.cost import GATE_CASES
+from xai_audit.explain.explained import Batch, Explained, Outcome
+from xai_audit.explain.precision import agreement
+from xai_audit.model.audited import AuditedModel
 from xai_audit.plan import Step
-from xai_audit.spec.schema import Method, Occlusion, Sample
+from xai_audit.spec.schema import Method, Sample
 
 if TYPE_CHECKING:
     from xai_audit.engines.steps import Context
@@ -51,44 +50,87 @@ def _cases_of(context: Context, step: Step) -> str:
 
 def _batches(context: Context, cases: Sequence[dict[str, object]]) -> Iterator[Batch]:
     for indexes, pixels in context.pixels([int(str(case["index"])) for case in cases]):
-        yield Batch(tuple(int(i) for i in indexes), pixels)
+        ids = tuple(context.dataset.ids[int(i)] for i in indexes)
+        yield Batch(tuple(int(i) for i in indexes), ids, pixels)
 
 
 def _by_pass(context: Context, shared: Step, steps: Sequence[Step]) -> list[StepResult]:
-    model = context.model
-    assert model is not None and context.spec.model is not None
-    methods, cases = [_method(context, step) for step in steps], _chosen(context, shared)
-    layers = method_layers(methods, model, context.spec.model)
-    found = explain_by_pass(model, methods, _batches(context, cases), layers, context.count)
-    record = _pass_record(shared, found.groups)
-    return [record, *(_explanation(context, step, found.outcomes[step.subject], cases) for step in steps)]
+    prepared = context.prepared()
+    methods = [_method(context, step) for step in steps]
+    made: list[PassRecord] = []
+
+    def run(model: AuditedModel, some: Sequence[Method], batches: Iterable[Batch]) -> dict[str, Outcome]:
+        found = explain_by_pass(
+            model, some, batches, prepared.layers, _fills(context, some), context.limits, context.count
+        )
+        made.append(found.record)
+        return found.outcomes
+
+    outcomes, precisions = _in_precision(context, methods, _chosen(context, shared), run)
+    record = result_of(shared, _pass_details(made), passes=sum((part.passes for part in made), NO_PASSES))
+    return [record, *(_explanation(context, step, outcomes, precisions) for step in steps)]
 
 
-def _pass_record(step: Step, groups: Sequence[PassGroup]) -> StepResult:
-    """The shared pass; without a group every reader was refused before any pass was made."""
-    details = {
-        "target": step.parameters["target"],
-        "layers": [layer for group in groups for layer in group.layers],
-        "input_gradient": any(group.input_gradient for group in groups),
-        "readers": [label for group in groups for label in group.readers],
+def _pass_details(made: Sequence[PassRecord]) -> dict[str, object]:
+    """The shared pass; without readers every one was refused before any pass was made."""
+    last = made[-1]
+    return {
+        "targets": list(last.targets),
+        "rules": list(last.rules),
+        "layers": list(last.layers),
+        "input_gradient": last.input_gradient,
+        "readers": list(dict.fromkeys(label for part in made for label in part.readers)),
     }
-    return result_of(step, details, passes=sum((group.passes for group in groups), NO_PASSES))
 
 
 def _by_queries(context: Context, steps: Sequence[Step]) -> list[StepResult]:
+    prepared = context.prepared()
+    methods = [_method(context, step) for step in steps]
+    passes: dict[str, Passes] = {}
+
+    def run(model: AuditedModel, some: Sequence[Method], batches: Iterable[Batch]) -> dict[str, Outcome]:
+        is_full = model.autocast is None
+        found = explain_by_queries(
+            model, some, batches, prepared.layers, _fills(context, some), context.spec.audit.seed, context.limits,
+            context.count, tails=prepared.tails if is_full else {},
+            incremental=prepared.incremental if is_full else None,
+        )  # fmt: skip
+        for label, made in found.passes.items():
+            passes[label] = passes.get(label, NO_PASSES) + made
+        return found.outcomes
+
+    outcomes, precisions = _in_precision(context, methods, _chosen(context, steps[0]), run)
+    return [_explanation(context, step, outcomes, precisions, passes[step.subject]) for step in steps]
+
+
+Run = Callable[[AuditedModel, Sequence[Method], Iterable[Batch]], dict[str, Outcome]]
+
+
+def _in_precision(
+    context: Context, methods: Sequence[Method], cases: Sequence[dict[str, object]], run: Run
+) -> tuple[dict[str, Outcome], dict[str, dict[str, object]]]:
+    """Every method's outcome, in bfloat16 where the spec allows and the gate opens; what the gate found, by label."""
     model = context.model
     assert model is not None
-    methods, cases = [_method(context, step) for step in steps], _chosen(context, steps[0])
-    found = explain_by_queries(
-        model, methods, _batches(context, cases), _fills(context, methods), context.count, batch_size=context.batch_size
-    )
-    return [_explanation(context, step, found.outcomes[step.subject], cases, found.passes) for step in steps]
+    if context.spec.compute.precision == "float32":
+        return run(model, methods, _batches(context, cases)), {}
+    half = replace(model, autocast=torch.bfloat16)
+    gate = cases[:GATE_CASES]
+    in_full, in_half = (run(which, methods, _batches(context, gate)) for which in (model, half))
+    found = {method.label: agreement(in_full[method.label], in_half[method.label]) for method in methods}
+    outcomes: dict[str, Outcome] = {}
+    for which, passed in ((model, False), (half, True)):
+        some = [method for method in methods if found[method.label].passed == passed]
+        if some:
+            outcomes |= run(which, some, _batches(context, cases))
+    return outcomes, {label: entry.record() for label, entry in found.items()}
 
 
 def _fills(context: Context, methods: Sequence[Method]) -> FillSources:
-    """What covers a window: the mean colour that the data profile measured, or cases that the methods name."""
+    """What stands for "absent": the mean colour that the data profile measured, or cases that the methods name."""
     places = {identifier: index for index, identifier in enumerate(context.dataset.ids)}
-    named = {m.baseline.sample for m in methods if isinstance(m, Occlusion) and isinstance(m.baseline, Sample)}
+    baselines = [getattr(method, "baseline", None) for method in methods]
+    named = {baseline.sample for baseline in baselines if isinstance(baseline, Sample)}
     samples = {
         case: prepare(context.dataset.image(places[case]), context.input) for case in sorted(named & set(places))
     }
@@ -96,19 +138,28 @@ def _fills(context: Context, methods: Sequence[Method]) -> FillSources:
 
 
 def _explanation(
-    context: Context, step: Step, outcome: Outcome, cases: Sequence[dict[str, object]], passes: Passes | None = None
+    context: Context,
+    step: Step,
+    outcomes: Mapping[str, Outcome],
+    precisions: Mapping[str, Mapping[str, object]],
+    passes: Passes = NO_PASSES,
 ) -> StepResult:
+    outcome = outcomes[step.subject]
     if not isinstance(outcome, Explained):
         if not isinstance(outcome, Refusal):
             context.report(step, outcome)
-        return failed(step, outcome, passes or NO_PASSES)
+        return failed(step, outcome, passes)
+    method = _method(context, step)
     details = {
-        "use": _method(context, step).use,
-        "case_ids": [case["id"] for case in cases],
+        "use": method.use,
+        "case_ids": list(outcome.ids),
         "parameters": outcome.parameters,
         "target": outcome.target,
         "explained": list(outcome.explained),
         "warnings": list(outcome.warnings),
+        "summary": outcome.summary,
+        "precision": dict(precisions.get(step.subject, {"used": context.precision})),
+        "whole_net": context.prepared().whole_net.get(step.subject, ""),
     }
     extras = {name: np.asarray(array, np.float32) for name, array in outcome.extras.items()}
-    return result_of(step, details, arrays={"raw": outcome.raw, **extras}, passes=passes or NO_PASSES)
+    return result_of(step, details, arrays={"raw": outcome.raw, **extras}, passes=passes)

@@ -12,10 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from xai_audit.data.slices import members
 from xai_audit.data.sources import BadCase, Dataset
+from xai_audit.engines.preparing import Prepared, prepare
 from xai_audit.engines.progress import Progress
 from xai_audit.engines.recording import failed, without_answer
 from xai_audit.engines.steps import Context, carry_out
@@ -23,10 +25,11 @@ from xai_audit.errors import InputError, ModelError, StepError
 from xai_audit.evidence.events import append_event
 from xai_audit.evidence.records import Evidence, Failure
 from xai_audit.evidence.store import StepResult, read_step, read_steps, write_step
-from xai_audit.explain.explain import method_layers
+from xai_audit.explain.explained import Limits
+from xai_audit.model.audited import AuditedModel
 from xai_audit.model.guard import left_as_found
-from xai_audit.model.load import AuditedModel, load_model
-from xai_audit.plan import Plan, Step
+from xai_audit.model.load import load_model
+from xai_audit.plan import Plan, Step, with_facts
 from xai_audit.spec.schema import AuditSpec
 
 
@@ -43,7 +46,7 @@ def pick_device(asked: str) -> str:
 
 def work_units(step: Step) -> int:
     """Work of a step for the time left: a forward is one, a backward two, a case that is only read one."""
-    return step.passes.forwards + 2 * step.passes.backwards or max(step.cases, 1)
+    return step.passes.rows + 2 * step.passes.backwards or max(step.cases, 1)
 
 
 @dataclass
@@ -58,7 +61,8 @@ class Engine:
     """Digest of each case of the source."""
     plan: Plan
     device: str
-    batch_size: int
+    batch_size: int | None
+    """None: as many as the device's default."""
 
     @property
     def threads(self) -> int:
@@ -73,6 +77,30 @@ class Engine:
             if self.spec.model
             else None
         )
+
+    @cached_property
+    def limits(self) -> Limits:
+        """Rows of a batch, and memory above the model."""
+        return Limits.of(torch.device(self.device), self.spec.compute.memory_mb, self.batch_size)
+
+    @cached_property
+    def prepared(self) -> Prepared:
+        """The methods as they fit the model; found by forwards that are not counted."""
+        return prepare(self.model, self.spec) if self.model is not None and self.spec.methods else Prepared()
+
+    @cached_property
+    def _slices(self) -> Mapping[str, np.ndarray]:
+        return {part.name: members(self._dataset, part) for part in self.spec.slices}
+
+    @cached_property
+    def _dataset(self) -> Dataset:
+        """The cases without those that the profile found unreadable; asked for when the profile is kept."""
+        profile = next((record for record in read_steps(self.folder).values() if record.kind == "data_profile"), None)
+        if profile is None or profile.status != "measured":
+            return self.source
+        known = set(self.source.ids)
+        bad = [BadCase(b["id"], b["problem"]) for b in profile.details["bad_cases"] if b["id"] in known]
+        return self.source.without(bad) if bad else self.source
 
     @property
     def precision(self) -> str:
@@ -92,6 +120,7 @@ class Engine:
             "architecture": self.model.architecture,
             "parameters": self.model.parameters,
             "factory": self.spec.model.factory,
+            "memory_format": self.model.memory_format,
             "source": source,
         }
 
@@ -99,8 +128,10 @@ class Engine:
         """Carry out every step that is not kept yet; the number of steps made. Raises InputError for wrong input."""
         kept = read_steps(self.folder)
         todo = [step for step in self.plan.steps if step.id not in kept]
-        if any(step.passes.forwards for step in todo):
+        if any(step.passes.rows or step.unit for step in todo):
             self._try_model()
+            self.plan = with_facts(self.plan, self.spec, self.prepared.facts)
+            todo = [step for step in self.plan.steps if step.id not in kept]
         progress.plan(sum(work_units(step) for step in todo))
         for step in self.plan.steps:
             if step.id in kept:
@@ -134,14 +165,14 @@ class Engine:
         with left_as_found(self.model.module), torch.no_grad():
             self.model.raw_scores(grey)
             self.model.check_steady()
-        method_layers(self.spec.methods, self.model, self.spec.model)
+        _ = self.prepared
 
     def _unit(self, step: Step, todo: Sequence[Step]) -> list[Step]:
         """Steps to make together with a step; a pass that readers share is made again for readers still to do."""
         if not step.unit:
             return [step]
-        others = [other for other in todo if other.unit == step.unit and other.id != step.unit]
-        return [self.plan.step(step.unit), *others]
+        shared = [other for other in self.plan.steps if other.id == step.unit]
+        return [*shared, *(other for other in todo if other.unit == step.unit and other.id != step.unit)]
 
     def _make(self, unit: Sequence[Step], kept: Mapping[str, Evidence], progress: Progress) -> list[StepResult]:
         title = " + ".join(step.title for step in unit)
@@ -150,13 +181,13 @@ class Engine:
         if broken:
             results = [without_answer(step, "failed", _parent_failure(kept[broken[0]])) for step in unit]
         else:
-            results = self._try(unit, progress)
+            results = self._try(unit, progress, kept)
         progress.end(_worst(results))
         return results
 
-    def _try(self, unit: Sequence[Step], progress: Progress) -> list[StepResult]:
+    def _try(self, unit: Sequence[Step], progress: Progress, kept: Mapping[str, Evidence]) -> list[StepResult]:
         try:
-            return carry_out(self._context(progress), unit)
+            return carry_out(self._context(progress, kept), unit)
         except InputError:
             if unit[0].kind == "data_profile":
                 raise
@@ -178,19 +209,21 @@ class Engine:
         data = {"step": record.id, "status": record.status, "seconds": round(seconds, 3), **record.passes.__dict__}
         append_event(self.folder, "step", data)
 
-    def _context(self, progress: Progress) -> Context:
-        kept = read_steps(self.folder)
-        dataset = self._readable(kept)
+    def _context(self, progress: Progress, kept: Mapping[str, Evidence]) -> Context:
+        profile = next((record.details for record in kept.values() if record.kind == "data_profile"), None)
+        is_first = profile is None
         return Context(
             spec=self.spec,
             spec_folder=self.spec_folder,
-            dataset=dataset,
+            dataset=self.source if is_first else self._dataset,
             digests=self.digests,
-            slices={part.name: members(dataset, part) for part in self.spec.slices},
+            slices={part.name: members(self.source, part) for part in self.spec.slices} if is_first else self._slices,
             model=self.model,
-            batch_size=self.batch_size,
+            limits=self.limits,
+            precision=self.precision,
+            prepared=lambda: self.prepared,
             progress=progress,
-            profile=next((r.details for r in kept.values() if r.kind == "data_profile"), {}),
+            profile=profile or {},
             read=lambda step: read_step(self.folder, kept[step]),
             report=self._report_failure,
         )
@@ -198,15 +231,6 @@ class Engine:
     def _report_failure(self, step: Step, error: Exception) -> None:
         text = "".join(traceback.format_exception(error))
         append_event(self.folder, "step_raised", {"steps": [step.id], "traceback": text})
-
-    def _readable(self, kept: Mapping[str, Evidence]) -> Dataset:
-        """The cases without those that the profile found unreadable."""
-        profile = next((record for record in kept.values() if record.kind == "data_profile"), None)
-        if profile is None or profile.status != "measured":
-            return self.source
-        known = set(self.source.ids)
-        bad = [BadCase(b["id"], b["problem"]) for b in profile.details["bad_cases"] if b["id"] in known]
-        return self.source.without(bad) if bad else self.source
 
 
 def _parent_failure(parent: Evidence) -> Failure:

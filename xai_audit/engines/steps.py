@@ -14,17 +14,19 @@ from xai_audit import registry
 from xai_audit.data.cases import RULES, choose_cases
 from xai_audit.data.preprocess import prepare, prepare_mask
 from xai_audit.data.sources import Dataset
+from xai_audit.engines.preparing import Prepared
 from xai_audit.engines.progress import Progress
 from xai_audit.engines.recording import result_of
 from xai_audit.errors import Refusal, StepError
 from xai_audit.evidence.records import Passes
 from xai_audit.evidence.seeds import derived_seed, generator
 from xai_audit.evidence.store import Rows, StepResult
+from xai_audit.explain.explained import Limits
 from xai_audit.explain.stages import relevance_map
 from xai_audit.measures.data_profile import profile
 from xai_audit.measures.measured import Measured, Options
 from xai_audit.measures.predictions import Predictions
-from xai_audit.model.load import AuditedModel
+from xai_audit.model.audited import AuditedModel
 from xai_audit.plan import Step
 from xai_audit.spec.schema import AuditSpec, ModelInput
 from xai_audit.spec.schema import Predictions as PredictionsSource
@@ -42,7 +44,11 @@ class Context:
     """Digest of each case of the source, for the data profile, which sees all of them."""
     slices: Mapping[str, np.ndarray]
     model: AuditedModel | None
-    batch_size: int
+    limits: Limits
+    precision: str
+    """Type of the numbers that the model computes with."""
+    prepared: Callable[[], Prepared]
+    """The methods as they fit the model, found when first asked for."""
     progress: Progress
     profile: Mapping[str, Any]
     """Details of the data profile; empty before it is made."""
@@ -64,7 +70,7 @@ class Context:
 
     def count(self, passes: Passes) -> None:
         """Tell the progress of passes that were just made."""
-        self.progress.advance(passes.forwards + 2 * passes.backwards)
+        self.progress.advance(passes.rows + 2 * passes.backwards)
 
     def parent(self, step: Step, kind: str) -> StepResult:
         """The parent of a kind."""
@@ -72,8 +78,8 @@ class Context:
 
     def pixels(self, indexes: Sequence[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Batches of (indexes, pixels (n, C, H, W) in [0, 1]), read as they are asked for."""
-        for start in range(0, len(indexes), self.batch_size):
-            part = np.asarray(indexes[start : start + self.batch_size])
+        for start in range(0, len(indexes), self.limits.rows):
+            part = np.asarray(indexes[start : start + self.limits.rows])
             yield part, np.stack([prepare(self.dataset.image(int(i)), self.input) for i in part])
 
 
@@ -118,7 +124,9 @@ def _predictions(context: Context, step: Step) -> StepResult:
 
 
 def _scores_are(spec: AuditSpec) -> str:
-    return "logit" if spec.model else getattr(spec.data.source, "scores_are", "probability")
+    if spec.model is not None:
+        return "probability" if spec.model.task == "detection" else "logit"
+    return str(getattr(spec.data.source, "scores_are", "probability"))
 
 
 def _output_names(spec: AuditSpec, count: int) -> tuple[str, ...]:

@@ -42,9 +42,16 @@ class Passes:
 
     forwards: int = 0
     backwards: int = 0
+    partial: int = 0
+    """Forwards in which only the part of the net was computed that a change can reach."""
+
+    @property
+    def rows(self) -> int:
+        """Images whose scores were asked for, whole and partial forwards together."""
+        return self.forwards + self.partial
 
     def __add__(self, other: Passes) -> Passes:
-        return Passes(self.forwards + other.forwards, self.backwards + other.backwards)
+        return Passes(self.forwards + other.forwards, self.backwards + other.backwards, self.partial + other.partial)
 
 
 NO_PASSES = Passes()

@@ -30,14 +30,17 @@ class FillSources:
 
 
 def fill(baseline: Baseline, image: Pixels, sources: FillSources) -> Pixels:
-    """Pixels (channels, height, width) in [0, 1] that cover an image. Raises Refusal when a source is not there."""
+    """Pixels (channels, height, width) in [0, 1] that cover an image; a plain colour is a read-only view of one pixel.
+
+    Raises Refusal when a source is not there.
+    """
     if isinstance(baseline, Blur):
         return gaussian_filter(image, (0, baseline.blur, baseline.blur), mode="reflect", truncate=TRUNCATE)  # type: ignore[no-any-return]
     if isinstance(baseline, Sample):
         return _sample(baseline.sample, image, sources)
     if baseline == "mean_colour":
-        return np.broadcast_to(_mean_colour(image, sources), image.shape).astype(image.dtype)
-    return np.full_like(image, GREY if baseline == "grey" else 0.0)
+        return np.broadcast_to(_mean_colour(image, sources).astype(image.dtype), image.shape)
+    return np.broadcast_to(image.dtype.type(GREY if baseline == "grey" else 0.0), image.shape)
 
 
 def _mean_colour(image: Pixels, sources: FillSources) -> npt.NDArray[np.float64]:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from xai_audit import registry
 from xai_audit.errors import Refusal
-from xai_audit.evidence.records import Passes
-from xai_audit.spec.schema import Method, ModelInput, Occlusion
+from xai_audit.evidence.records import NO_PASSES, Passes
+from xai_audit.spec.schema import (
+    AblationCam,
+    IntegratedGradients,
+    Method,
+    ModelInput,
+    Occlusion,
+    ScoreCam,
+    SmoothGrad,
+)
 
 
 def window_of(method: Occlusion, size: tuple[int, int]) -> tuple[int, int]:
@@ -43,34 +53,171 @@ def occlusion_windows(height: int, width: int, window: int, stride: int) -> npt.
     return np.stack([top, left, top + window, left + window], axis=1)
 
 
-def explanation_cost(method: Method, model_input: ModelInput, cases: int) -> Passes:
-    """Passes of one method on its own over the cases. Raises Refusal as the method itself would.
-
-    The forward of one grey image that checks named layers belongs to loading the model and is not counted.
-    """
-    if isinstance(method, Occlusion):
-        height, width = model_input.size
-        windows = len(occlusion_windows(height, width, *window_of(method, model_input.size)))
-        return Passes(forwards=cases * (1 + windows))
-    return Passes(forwards=cases, backwards=cases)
+TailKind = Literal["closed", "tail", "full"]
+"""In closed form, by the part of the net after the layer, or by the whole net."""
 
 
-def pass_cost(methods: Sequence[Method], cases: int) -> Passes:
-    """Passes of all pass readers together: one forward and one backward a case and distinct target."""
-    targets = len({method.target for method in methods if is_pass_reader(method)})
-    return Passes(forwards=cases * targets, backwards=cases * targets)
+@dataclass(frozen=True)
+class ModelFacts:
+    """What only the loaded model tells of the passes that methods will make."""
+
+    channels: Mapping[str, int] = field(default_factory=dict)
+    """Channels of the layer that a method reads, by method label."""
+    tails: Mapping[str, TailKind] = field(default_factory=dict)
+    """How ablation_cam's channels are answered, by method label."""
+    trunks: frozenset[str] = frozenset()
+    """Labels of ablation_cams whose tail reads the trunk beside the layer: one forward keeps what it reads."""
+    incremental: bool = False
+    """Whether occlusion computes only what a window changes."""
 
 
-def query_cost(methods: Sequence[Method], model_input: ModelInput, cases: int) -> Passes:
-    """Passes of all query askers together: methods that ask for the same masked image share it."""
-    askers = [method for method in methods if not is_pass_reader(method)]
-    rows = {row for method in askers for row in _rows(method, model_input)}
-    return Passes(forwards=cases * (len(rows) + 1)) if askers else Passes()
+Certainty = Literal["exact", "at_most", "at_least"]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Passes of one step for all its cases, and how sure they are before the work is done."""
+
+    passes: Passes = NO_PASSES
+    certainty: Certainty = "exact"
+    because: str = ""
+    """What the number depends on, where it is not exact."""
+
+
+GATE_CASES = 8
+"""Cases on which both precisions are compared before half precision is used; with fewer there is none."""
+_CHECKED_CHANNELS = 2
+"""Channels by which ablation_cam's closed form is checked against the net."""
 
 
 def is_pass_reader(method: Method) -> bool:
-    """Whether a method reads one forward and backward pass, and asks for no masked images."""
+    """Whether a method reads one forward and backward pass, and asks for no images of its own."""
     return registry.method(method.use).shape == "pass_reader"
+
+
+def pass_passes(methods: Sequence[Method]) -> Passes:
+    """Passes of all pass readers together for one case: one forward, and a backward a distinct target and rule."""
+    readers = [method for method in methods if is_pass_reader(method)]
+    backwards = {(method.target, registry.method(method.use).rule) for method in readers if _wants_gradient(method)}
+    return Passes(forwards=1 if readers else 0, backwards=len(backwards))
+
+
+def _wants_gradient(method: Method) -> bool:
+    return bool({"gradients", "input_gradient"} & set(registry.method(method.use).needs))
+
+
+def opening_passes(methods: Sequence[Method], facts: ModelFacts | None) -> Passes:
+    """Passes that open one case for all query askers together: its scores, and a gradient for a closed form."""
+    askers = [method for method in methods if not is_pass_reader(method)]
+    ablations = [method for method in askers if isinstance(method, AblationCam)]
+    closed = [method for method in ablations if facts is None or facts.tails.get(method.label) == "closed"]
+    return Passes(forwards=1 if askers else 0, backwards=len({(method.target, method.layer) for method in closed}))
+
+
+def gradient_steps(method: IntegratedGradients) -> tuple[int, ...]:
+    """Numbers of steps that integrated_gradients may try in turn: doubled while no more than `max_steps`."""
+    steps = [method.n_steps]
+    while steps[-1] * 2 <= method.max_steps:
+        steps.append(steps[-1] * 2)
+    return tuple(steps)
+
+
+def asker_cost(method: Method, model_input: ModelInput, facts: ModelFacts | None) -> Cost:
+    """Passes of one query asker for one case, beside its opening. Raises Refusal as the method itself would."""
+    if isinstance(method, Occlusion):
+        windows = len(occlusion_windows(*model_input.size, *window_of(method, model_input.size)))
+        if facts is not None and facts.incremental:
+            return Cost(Passes(forwards=1, partial=windows))
+        return Cost(Passes(forwards=windows))
+    if isinstance(method, IntegratedGradients):
+        tried = gradient_steps(method)
+        most = sum(tried)
+        certainty: Certainty = "exact" if len(tried) == 1 else "at_most"
+        return Cost(Passes(most + 1, most), certainty, "fewer where the completeness gap is small sooner")
+    if isinstance(method, SmoothGrad):
+        return Cost(Passes(method.samples, method.samples), "at_most", "one pass where an image is constant")
+    channels = facts.channels.get(method.label) if facts is not None else None
+    if isinstance(method, ScoreCam):
+        return _score_cam(method, channels)
+    if isinstance(method, AblationCam):
+        return _ablation_cam(method, channels, facts)
+    raise Refusal(f"methods.{method.label}", f"{method.use}, whose passes are not known", "a query asker", "")
+
+
+def _score_cam(method: ScoreCam, channels: int | None) -> Cost:
+    if channels is None and method.top_k == "all":
+        return Cost(Passes(1), "at_least", "one more forward for each channel of the layer")
+    asked = min(top for top in (channels, method.top_k) if isinstance(top, int))
+    return Cost(Passes(asked + 1), "at_most", "a channel that is flat is not asked")
+
+
+def _ablation_cam(method: AblationCam, channels: int | None, facts: ModelFacts | None) -> Cost:
+    if channels is None or facts is None:
+        return Cost(NO_PASSES, "at_least", "up to one forward, or part of one, for each channel of the layer")
+    tail = facts.tails.get(method.label, "full")
+    if tail == "full":
+        return Cost(Passes(forwards=channels))
+    asked = min(_CHECKED_CHANNELS, channels) if tail == "closed" else channels
+    return Cost(Passes(forwards=int(method.label in facts.trunks), partial=asked))
+
+
+def query_costs(
+    methods: Sequence[Method], model_input: ModelInput, cases: int, facts: ModelFacts | None = None
+) -> dict[str, Cost]:
+    """Passes of each query asker over the cases, by label; what two ask alike belongs to the first, as the opening."""
+    askers = [method for method in methods if not is_pass_reader(method)]
+    costs: dict[str, Cost] = {}
+    asked: set[tuple[object, ...]] = set()
+    for method in askers:
+        try:
+            cost = asker_cost(method, model_input, facts)
+        except Refusal:
+            cost = Cost(certainty="at_most", because="refused before it starts")
+        rows = set(_rows(method, model_input))
+        passes = _without(cost.passes, len(rows & asked))
+        asked |= rows
+        if not costs:
+            passes += opening_passes(methods, facts)
+        costs[method.label] = Cost(_times(passes, cases), cost.certainty, cost.because)
+    return costs
+
+
+def _without(passes: Passes, rows: int) -> Passes:
+    if passes.partial:
+        alone = Passes(passes.forwards, passes.backwards, passes.partial - rows)
+        return alone if alone.partial else Passes(passes.forwards - 1, passes.backwards)
+    return Passes(passes.forwards - rows, passes.backwards)
+
+
+def _times(passes: Passes, cases: int) -> Passes:
+    return Passes(passes.forwards * cases, passes.backwards * cases, passes.partial * cases)
+
+
+def over_budget(method: Method, model_input: ModelInput, facts: ModelFacts) -> Refusal | None:
+    """The refusal of a method that would make more passes for one case than its `budget`."""
+    if method.budget is None:
+        return None
+    if is_pass_reader(method):
+        passes = Passes(1, int(_wants_gradient(method)))
+    else:
+        passes = asker_cost(method, model_input, facts).passes + opening_passes([method], facts)
+    total = passes.rows + passes.backwards
+    if total <= method.budget:
+        return None
+    found, expected = f"{total} passes for one case", f"at most {method.budget}, its `budget`"
+    return Refusal(f"methods.{method.label}.budget", found, expected, _cheaper(method))
+
+
+def _cheaper(method: Method) -> str:
+    if isinstance(method, ScoreCam):
+        return "Raise `budget`, or ask fewer channels: `top_k`, which the report names as a deviation."
+    if isinstance(method, IntegratedGradients):
+        return "Raise `budget`, or lower `max_steps`."
+    if isinstance(method, SmoothGrad):
+        return "Raise `budget`, or lower `samples`."
+    if isinstance(method, Occlusion):
+        return "Raise `budget`, or take a larger `stride`."
+    return "Raise `budget`."
 
 
 def _rows(method: Method, model_input: ModelInput) -> list[tuple[object, ...]]:

@@ -24,10 +24,16 @@ class Maps:
     parameters: Mapping[str, object] = field(default_factory=dict)
     """Every parameter actually used, with its value."""
     warnings: tuple[str, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """How often something happened, by the sentence that tells it: `{n}` stands for the sum over all cases, `{cases}`
+    for the number of cases. A sum of 0 is not told."""
 
 
-def check_maps(maps: object, shape: Sequence[int | None], method: str) -> Maps:
-    """The maps, if they have the wanted shape (None: any) and are finite. Raises StepError that names what is not."""
+def check_maps(maps: object, shape: Sequence[int | None], method: str, *, known_finite: bool = False) -> Maps:
+    """The maps, if they have the wanted shape (None: any) and are finite. Raises StepError that names what is not.
+
+    `known_finite`: the values were looked at already, on the device.
+    """
     where = f"methods.{method}"
     if not isinstance(maps, Maps):
         raise StepError(where, f"the method gave a {type(maps).__name__}", "maps", "Correct the method.")
@@ -39,7 +45,8 @@ def check_maps(maps: object, shape: Sequence[int | None], method: str) -> Maps:
     for name, array in {"map": maps.raw, **maps.extras}.items():
         if len(array) != shape[0]:
             raise StepError(where, f"{name} has {len(array)} rows", f"{shape[0]}, one a case", "Correct the method.")
-        check_finite(array, name, where)
+        if not known_finite:
+            check_finite(array, name, where)
     return maps
 
 

@@ -1,140 +1,51 @@
-"""One engine that answers every perturbation method's questions about masked images (METHODS 8.4).
+"""One engine that answers every perturbation method's questions about images (METHODS 8.4).
 
-A method is a generator: it yields Queries about one image and is sent the target's value for each row. The engine fills
-batches across methods and images, makes each distinct masked image once, and halves the batch when memory runs out.
+Images are opened a few at a time by a shared pass. Each asker's question becomes jobs in the lanes of passes that
+answer them; a lane runs when it fills a batch, or when nothing else is left to do.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import islice
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from torch import Tensor
 
-from xai_audit.errors import StepError
+from xai_audit.errors import AuditError, StepError
 from xai_audit.evidence.records import Passes
+from xai_audit.evidence.seeds import derived_seed
 from xai_audit.explain.baselines import FillSources
+from xai_audit.explain.explained import Limits
+from xai_audit.explain.lanes import (
+    AblatedByTail,
+    Batches,
+    ChangedWindows,
+    Incremental,
+    Job,
+    Lane,
+    OpenImage,
+    Part,
+    Tail,
+    Work,
+    ablated_in_full,
+    gradients,
+    masked_scores,
+)
 from xai_audit.explain.maps import Maps
-from xai_audit.explain.passes import PassCounter, free_memory, memory_error
-from xai_audit.model.audited import AuditedModel, is_out_of_memory
-from xai_audit.model.targets import Target, freeze
-from xai_audit.spec.schema import Method
+from xai_audit.explain.memory import rows_that_fit
+from xai_audit.explain.openings import Asker, Opened, Opening, Picture, most_opened
+from xai_audit.explain.passes import PassCounter
+from xai_audit.explain.questions import ORIGINAL, Ablations, Answered, Case, Key, Masked, Points, Question, Windows
+from xai_audit.model.audited import AuditedModel
+from xai_audit.model.targets import Target
+from xai_audit.spec.schema import TargetSpec
 
-Values = npt.NDArray[np.float64]
-Key = tuple[object, ...]
-ORIGINAL: Key = ("original",)
-
-
-class Query(Protocol):
-    """Masked versions of one image: `keys` name them, equal keys being equal pixels; `compose` makes chosen ones."""
-
-    def keys(self) -> list[Key]: ...
-
-    def compose(self, image: Tensor, rows: Sequence[int]) -> Tensor: ...
-
-
-@dataclass(frozen=True, eq=False)
-class Windows:
-    """One row a box: the image with that window replaced by the fill."""
-
-    boxes: npt.NDArray[np.int64]
-    """(rows, 4): top, left, bottom, right; bottom and right excluded."""
-    fill: npt.NDArray[np.floating]
-    """(channels, height, width)"""
-
-    def keys(self) -> list[Key]:
-        """A row is its box and its fill; an empty box is the image itself."""
-        digest = _digest(self.fill)
-        size = self.fill.shape[1:]
-        return [_box_key(box, size, digest) for box in self.boxes.tolist()]
-
-    def compose(self, image: Tensor, rows: Sequence[int]) -> Tensor:
-        """Rows as (rows, channels, height, width)."""
-        boxes = torch.from_numpy(self.boxes[list(rows)]).to(image.device)
-        top, left, bottom, right = boxes.T[:, :, None]
-        down = torch.arange(image.shape[1], device=image.device)
-        across = torch.arange(image.shape[2], device=image.device)
-        in_rows, in_columns = (down >= top) & (down < bottom), (across >= left) & (across < right)
-        covered = in_rows[:, None, :, None] & in_columns[:, None, None, :]
-        return torch.where(covered, _like(self.fill, image), image)
-
-
-@dataclass(frozen=True, eq=False)
-class Coalitions:
-    """One row a coalition of segments: the image where a segment is present, the fill where it is absent."""
-
-    labels: npt.NDArray[np.int64]
-    """(height, width): segment of each pixel, 0 to segments - 1."""
-    present: npt.NDArray[np.bool_]
-    """(rows, segments)"""
-    fill: npt.NDArray[np.floating]
-    """(channels, height, width)"""
-
-    def keys(self) -> list[Key]:
-        """A row is its coalition, labels and fill; the full coalition is the image, the empty one the fill."""
-        digest, labels = _digest(self.fill), _digest(self.labels)
-        return [_coalition_key(row, labels, digest) for row in self.present]
-
-    def compose(self, image: Tensor, rows: Sequence[int]) -> Tensor:
-        """Rows as (rows, channels, height, width), through the label map."""
-        present = torch.from_numpy(self.present[list(rows)]).to(image.device)
-        shown = present[:, torch.from_numpy(self.labels).to(image.device)]
-        return torch.where(shown[:, None], image, _like(self.fill, image))
-
-
-def _box_key(box: Sequence[int], size: tuple[int, ...], fill: str) -> Key:
-    top, left, bottom, right = box
-    if bottom <= top or right <= left:
-        return ORIGINAL
-    return ("fill", fill) if (top, left, bottom, right) == (0, 0, *size) else ("box", fill, *box)
-
-
-def _coalition_key(present: npt.NDArray[np.bool_], labels: str, fill: str) -> Key:
-    if present.all():
-        return ORIGINAL
-    return ("coalition", fill, labels, present.tobytes()) if present.any() else ("fill", fill)
-
-
-def _digest(array: npt.NDArray[np.generic]) -> str:
-    return hashlib.sha256(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes()).hexdigest()
-
-
-def _like(array: npt.NDArray[np.generic], image: Tensor) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array)).to(image.device, image.dtype)
-
-
-@dataclass(frozen=True, eq=False)
-class Case:
-    """One image as an asker sees it."""
-
-    pixels: npt.NDArray[np.floating]
-    """(channels, height, width) in [0, 1]."""
-    value: float
-    """The target on the unperturbed image."""
-    sources: FillSources
-
-
-Asking = Generator[Query, Values, Maps]
-
-
-class QueryAsker(Protocol):
-    """A method: yields Queries about one image, is sent the target's value of each row, returns Maps of one case."""
-
-    def __call__(self, case: Case, method: Method) -> Asking: ...
-
-
-@dataclass(frozen=True, eq=False)
-class Asker:
-    """One method of the audit: its spec and its code."""
-
-    method: Method
-    call: QueryAsker
+TAIL_ROWS = 8
+"""As many times the rows of whole passes make a batch of tails on a GPU, which small ones do not fill."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,203 +55,293 @@ class Answer:
     label: str
     index: int
     """Number of the image in the order given."""
+    id: str
     outcome: Maps | Exception
     name: str
     """Name of the class or output that was explained; empty when that failed."""
-    rows: int
-    """Masked images that were made for this asker first."""
+    passes: Passes
+    """Passes made for what this asker asked first; the opening of an image belongs to its first asker."""
+    is_empty: bool = False
+    """Whether the target has nothing to explain in this image, and is 0."""
 
 
-@dataclass(eq=False)
-class _Row:
-    """A masked image that waits for its scores."""
+@dataclass(frozen=True, eq=False)
+class Shortcuts:
+    """Ways to compute less than whole forwards, where the model has them."""
 
-    image: _Image
-    query: Query | None
-    row: int
-    key: Key
-
-
-@dataclass(eq=False)
-class _Image:
-    """An image whose askers are at work."""
-
-    index: int
-    pixels: Tensor
-    array: npt.NDArray[np.floating]
-    scores: dict[Key, Tensor] = field(default_factory=dict)
-    waiting: set[Key] = field(default_factory=set)
-    asking: list[_Asking] = field(default_factory=list)
-
-
-@dataclass(eq=False)
-class _Asking:
-    """An asker at work on one image."""
-
-    asker: Asker
-    generator: Asking | None = None
-    target: Target | None = None
-    keys: list[Key] = field(default_factory=list)
-    rows: int = 0
-    outcome: Maps | Exception | None = None
+    tails: Mapping[str, Tail] = field(default_factory=dict)
+    """By module path of the layer."""
+    incremental: Incremental | None = None
 
 
 def ask(
     model: AuditedModel,
-    images: Iterable[npt.NDArray[np.floating]],
+    pictures: Iterable[Picture],
     askers: Sequence[Asker],
     sources: FillSources,
-    batch_size: int,
+    seed: int,
+    limits: Limits,
     counter: PassCounter,
+    shortcuts: Shortcuts | None = None,
 ) -> Iterator[Answer]:
     """Each asker's answer about each image, image by image in order; an asker that fails is left out after that.
 
-    Images are (channels, height, width) in [0, 1]. Only as many are held as a batch needs. Raises ModelError where the
-    network fails, StepError where one masked image does not fit into memory.
+    Only as many images are held as batches and memory ask for. Raises ModelError where the network fails, StepError
+    where an output for an unperturbed image is not finite, or where one row does not fit into memory.
     """
-    engine = _Engine(model, sources, batch_size, counter)
-    working: deque[_Image] = deque()
-    failed: set[str] = set()
-    source = iter(images)
-    more = True
-    while more or working:
-        while more and len(engine.queue) < engine.batch_size:
-            array = next(source, None)
-            more = array is not None
-            if array is not None:
-                wanted = [asker for asker in askers if asker.method.label not in failed]
-                working.append(engine.opened(engine.images, array, wanted))
-        engine.run_batch()
-        for image in working:
-            engine.advance(image)
-        while working and not working[0].waiting:
-            for answer in _answers(working.popleft()):
-                if isinstance(answer.outcome, Exception):
-                    failed.add(answer.label)
-                yield answer
-        if len(failed) == len(askers):
+    engine = _Engine(model, askers, sources, seed, limits, counter, shortcuts or Shortcuts())
+    left = iter(pictures)
+    while True:
+        if engine.advance() or engine.run_full_batch():
+            continue
+        while engine.images and all(work.is_over for work in engine.images[0].works):
+            yield from _answers(image := engine.images.popleft())
+            image.close()
+        if not engine.askers:
+            return
+        room = engine.most_opened - len(engine.images)
+        if engine.is_awaiting and 2 * room < engine.most_opened:
+            engine.advance(waits=True)
+            continue
+        more = list(islice(left, room))
+        if more:
+            engine.open(more)
+        elif engine.is_awaiting:
+            engine.advance(waits=True)
+        elif engine.images:
+            engine.run_longest()
+        else:
             return
 
 
-def _answers(image: _Image) -> Iterator[Answer]:
-    for work in image.asking:
-        assert work.outcome is not None
-        name = work.target.names[0] if work.target is not None else ""
-        yield Answer(work.asker.method.label, image.index, work.outcome, name, work.rows)
+def _answers(image: OpenImage) -> Iterator[Answer]:
+    for work in image.works:
+        assert isinstance(work.outcome, Maps | Exception)
+        target = None if work.target is None else image.targets[work.target]
+        name = "" if target is None else target.names[0]
+        yield Answer(work.label, image.index, image.id, work.outcome, name, work.passes, _is_empty(target))
+
+
+def _is_empty(target: Target | None) -> bool:
+    """Of a region or a box only: to ask a GPU takes time."""
+    return target is not None and not (target.regions is target.boxes is None) and bool(target.is_empty[0])
 
 
 class _Engine:
-    """The queue of masked images, and the batches that empty it."""
+    """Lanes of jobs, and the images at work."""
 
-    def __init__(self, model: AuditedModel, sources: FillSources, batch_size: int, counter: PassCounter) -> None:
-        self.model, self.sources, self.batch_size, self.counter = model, sources, batch_size, counter
-        self.queue: deque[_Row] = deque()
-        self.images = 0
+    def __init__(
+        self,
+        model: AuditedModel,
+        askers: Sequence[Asker],
+        sources: FillSources,
+        seed: int,
+        limits: Limits,
+        counter: PassCounter,
+        shortcuts: Shortcuts,
+    ) -> None:
+        self.model, self.askers, self.sources, self.seed = model, list(askers), sources, seed
+        self.limits, self.counter, self.shortcuts = limits, counter, shortcuts
+        self.images: deque[OpenImage] = deque()
+        self.opened = 0
+        self.most_opened = most_opened(model, Opening.of(askers, shortcuts.tails), limits)
+        self.masked = self._batches(partial(masked_scores, model, counter), gradient=False)
+        self.lanes: dict[Key, Lane] = {("masked",): self.masked}
 
-    def opened(self, index: int, array: npt.NDArray[np.floating], askers: Sequence[Asker]) -> _Image:
-        """An image whose unperturbed scores are asked for."""
-        self.images += 1
-        array = np.ascontiguousarray(array)
-        image = _Image(index, torch.from_numpy(array).to(self.model.device), array)
-        image.asking = [_Asking(asker, keys=[ORIGINAL]) for asker in askers]
-        image.asking[0].rows = 1
-        image.waiting.add(ORIGINAL)
-        self.queue.append(_Row(image, None, 0, ORIGINAL))
-        return image
+    def run_full_batch(self) -> bool:
+        """Run a lane that fills a batch, if there is one."""
+        lane = next((lane for lane in self.lanes.values() if lane.is_full), None)
+        if lane is not None:
+            lane.run()
+        return lane is not None
 
-    def run_batch(self) -> None:
-        """Score the next rows of the queue; halve the batch for good when memory runs out."""
-        if not self.queue:
-            return
-        rows = [self.queue.popleft() for _ in range(min(self.batch_size, len(self.queue)))]
-        while rows:
-            part = rows[: self.batch_size]
-            try:
-                scores = self._scores(part)
-            except Exception as error:
-                if not is_out_of_memory(error):
-                    raise
-                self._halve(len(part), error)
-                continue
-            self.counter.add(Passes(forwards=len(part)))
-            for row, score in zip(part, scores, strict=True):
-                row.image.scores[row.key] = score
-                row.image.waiting.discard(row.key)
-            rows = rows[len(part) :]
+    def run_longest(self) -> None:
+        """Run the lane in which most rows wait."""
+        max(self.lanes.values(), key=lambda lane: sum(job.left for job in lane.jobs)).run()
 
-    def _halve(self, size: int, error: Exception) -> None:
-        if size == 1:
-            raise memory_error() from error
-        free_memory(self.model.device)
-        self.batch_size = size // 2
+    def open(self, pictures: Sequence[Picture]) -> None:
+        """Open images, and take every asker's first question about them."""
+        opening = Opening.of(self.askers, self.shortcuts.tails)
+        for picture, opened in opening.images(self.model, pictures, self.counter):
+            image = _open_image(self.opened, picture, opened, opening.askers)
+            self.opened += 1
+            self.images.append(image)
+            for work, asker in zip(image.works, opening.askers, strict=True):
+                self._begin(image, work, asker, opened)
 
-    @torch.no_grad()
-    def _scores(self, rows: Sequence[_Row]) -> Tensor:
-        return self.model.raw_scores(torch.cat([_composed(group) for group in _groups(rows)])).double().cpu()
-
-    def advance(self, image: _Image) -> None:
-        """Send every asker what it waits for, until all of the image's askers wait for queued rows or are done."""
-        for work in image.asking:
-            while work.outcome is None and all(key in image.scores for key in work.keys):
-                self._step(image, work)
-
-    def _step(self, image: _Image, work: _Asking) -> None:
+    def _begin(self, image: OpenImage, work: Work, asker: Asker, opened: Opened) -> None:
+        target = opened.targets[asker.method.target]
+        if isinstance(target, AuditError):
+            return self._fail(work, target)
         try:
-            query = self._next_query(image, work)
-            work.keys = query.keys()
-            for row, key in enumerate(work.keys):
-                if key not in image.scores and key not in image.waiting:
-                    image.waiting.add(key)
-                    work.rows += 1
-                    self.queue.append(_Row(image, query, row, key))
+            work.generator = asker.call(self._case(image, asker, opened, target), asker.method)
+            self._ask(image, work, next(work.generator))
         except StopIteration as stop:
-            work.outcome = stop.value if isinstance(stop.value, Maps) else _no_maps(work, stop.value)
+            self._finish(work, stop.value)
         except Exception as error:  # the method's step becomes evidence of a failure; the others go on
-            work.outcome = error
+            self._fail(work, error)
 
-    def _next_query(self, image: _Image, work: _Asking) -> Query:
-        scores = torch.stack([image.scores[key] for key in work.keys])
-        if not bool(torch.isfinite(scores).all()):
-            raise _not_finite(work, scores)
-        if work.generator is None:
-            work.target = freeze(work.asker.method.target, self.model, scores)
-            case = Case(image.array, float(work.target.value(scores)[0]), self.sources)
-            work.generator = work.asker.call(case, work.asker.method)
-            return next(work.generator)
-        assert work.target is not None
-        return work.generator.send(work.target.of_case(0, len(scores)).value(scores).numpy())
+    def _case(self, image: OpenImage, asker: Asker, opened: Opened, target: Target) -> Case:
+        layer = asker.layer
+        tail = None if layer is None else self.shortcuts.tails.get(layer.path)
+        return Case(
+            pixels=image.array,
+            value=opened.values[asker.method.target],
+            sources=self.sources,
+            id=image.id,
+            seed=derived_seed(self.seed, f"{asker.label}:{image.id}"),
+            device=self.model.device,
+            layer=layer,
+            activation=None if layer is None else image.activation(layer),
+            gradient=opened.gradients.get(asker.label),
+            tail_is_affine=tail is not None and tail.is_affine and target.is_affine,
+        )
+
+    @property
+    def is_awaiting(self) -> bool:
+        """Whether an asker waits for nothing but a GPU."""
+        return any(work.is_answered for image in self.images for work in image.works)
+
+    def advance(self, *, waits: bool = False) -> bool:
+        """Send askers what they wait for, where all of it is known; whether there was one.
+
+        What a GPU is still at is waited for only if told to, and then for the first of it: the others follow meanwhile.
+        """
+        for work in [work for image in self.images for work in image.works]:
+            if isinstance(work.outcome, Exception):
+                self._fail(work, work.outcome)
+        ready = [
+            (image, work)
+            for image in self.images
+            for work in image.works
+            if work.is_answered and (waits or all(job.has_arrived for job in work.jobs))
+        ]
+        if waits:
+            del ready[1:]
+        for image, work in ready:
+            self._send(image, work)
+        return bool(ready)
+
+    def _send(self, image: OpenImage, work: Work) -> None:
+        if work.is_over or work.generator is None:
+            return
+        try:
+            self._ask(image, work, work.generator.send(_answered(work)))
+        except StopIteration as stop:
+            self._finish(work, stop.value)
+        except Exception as error:  # as in _begin
+            self._fail(work, error)
+
+    def _finish(self, work: Work, value: object) -> None:
+        if isinstance(value, Maps):
+            work.outcome = value
+        else:
+            where, found = f"methods.{work.label}", f"the method gave a {type(value).__name__}"
+            self._fail(work, StepError(where, found, "maps", "Correct the method."))
+
+    def _fail(self, work: Work, error: Exception) -> None:
+        """End an asker's work on every open image: its maps are of no use without this one."""
+        work.outcome = error
+        if work.label not in {asker.label for asker in self.askers}:
+            return
+        self.askers = [asker for asker in self.askers if asker.label != work.label]
+        for image in self.images:
+            for other in image.works:
+                if other.label == work.label and not other.is_over:
+                    other.outcome = error
+
+    def _ask(self, image: OpenImage, work: Work, question: Question) -> None:
+        """Make jobs of those rows of a question that no one has asked for."""
+        if isinstance(question, Points):
+            keys: list[Key] = [("points", id(question), row) for row in range(len(question))]
+        else:
+            keys = question.keys()
+        fresh: dict[Key, list[int]] = {}
+        jobs: dict[Key, Job] = {}
+        for row, key in enumerate(keys):
+            if key not in image.known:
+                lane = self._lane_of(question, key)
+                if lane not in jobs:
+                    jobs[lane], fresh[lane] = Job(image, question), []
+                image.known[key] = (jobs[lane], len(fresh[lane]))
+                fresh[lane].append(row)
+        work.places = [image.known[key] for key in keys]
+        work.jobs = list(dict.fromkeys(job for job, _ in work.places))
+        for job in work.jobs:
+            job.askers.append(work)
+        for lane, job in jobs.items():
+            job.keys = [keys[row] for row in fresh[lane]]
+            job.rows = torch.tensor(fresh[lane])
+            self._lane(lane, question).jobs.append(job)
+
+    def _lane_of(self, question: Question, key: Key) -> Key:
+        if isinstance(question, Points):
+            return ("gradients",)
+        if isinstance(question, Ablations):
+            return ("ablations", question.layer.path)
+        whole = not isinstance(question, Windows) or key[0] != "box" or self.shortcuts.incremental is None
+        return ("masked",) if whole else ("windows",)
+
+    def _lane(self, name: Key, question: Question) -> Lane:
+        if name not in self.lanes:
+            self.lanes[name] = self._made_lane(question, name)
+        return self.lanes[name]
+
+    def _made_lane(self, question: Question, name: Key) -> Lane:
+        if isinstance(question, Points):
+            return self._batches(partial(gradients, self.model, self.counter), gradient=True)
+        if isinstance(question, Ablations):
+            return self._batches(self._ablated(question), gradient=False)
+        assert isinstance(question, Masked)
+        if name == ("windows",) and self.shortcuts.incremental is not None:
+            return ChangedWindows(self.model, self.shortcuts.incremental, self.counter, self.masked)
+        return self.masked
+
+    def _ablated(self, question: Ablations) -> Callable[[Sequence[Part]], None]:
+        tail = self.shortcuts.tails.get(question.layer.path)
+        if tail is None:
+            return partial(ablated_in_full, self.model, question.layer, self.counter)
+        return AblatedByTail(self.model, tail, question.layer, self.counter)
+
+    def _batches(self, answer: Callable[[Sequence[Part]], None], *, gradient: bool) -> Batches:
+        limits = self.limits
+        if isinstance(answer, AblatedByTail) and self.model.device.type == "cuda":
+            limits = replace(limits, rows=TAIL_ROWS * limits.rows)
+        return Batches(rows_that_fit(self.model, limits, gradient=gradient), answer, self.model.device)
 
 
-def _groups(rows: Sequence[_Row]) -> Iterator[list[_Row]]:
-    """Neighbouring rows of one image and query, which are composed together."""
-    group: list[_Row] = []
-    for row in rows:
-        if group and (row.image is not group[0].image or row.query is not group[0].query):
-            yield group
-            group = []
-        group.append(row)
-    if group:
-        yield group
+def _open_image(index: int, picture: Picture, opened: Opened, askers: Sequence[Asker]) -> OpenImage:
+    """An image at work; that it is unperturbed is a row which is answered already."""
+    frozen = {spec: target for spec, target in opened.targets.items() if isinstance(target, Target)}
+    array = np.ascontiguousarray(picture.pixels)
+    image = OpenImage(index, picture.id, array, opened.pixels, list(frozen.values()), opened.outputs)
+    numbers: dict[TargetSpec, int] = {spec: number for number, spec in enumerate(frozen)}
+    image.works = [Work(asker.label, numbers.get(asker.method.target)) for asker in askers]
+    image.works[0].passes = opened.passes
+    original = Job(image, None, values=np.array([[opened.values[spec]] for spec in frozen]))
+    image.known[ORIGINAL] = (original, 0)
+    return image
 
 
-def _composed(group: Sequence[_Row]) -> Tensor:
-    image, query = group[0].image.pixels, group[0].query
-    return image[None] if query is None else query.compose(image, [row.row for row in group])
+def _answered(work: Work) -> Answered:
+    """What a question's rows gave. Raises StepError where that is not finite."""
+    assert work.target is not None
+    for job in work.jobs:
+        job.read()
+    points = bool(work.jobs) and isinstance(work.jobs[0].question, Points)
+    values = np.array([job.values[0 if points else work.target, row] for job, row in work.places], np.float64)
+    _check_finite(work, values, "the target of {n} of {all} rows is NaN or infinite")
+    if not points or work.jobs[0].gradient is None:
+        return Answered(values)
+    gradient = work.jobs[0].gradient.numpy()
+    work.jobs[0].gradient = None
+    _check_finite(work, gradient, "{n} of {all} gradients of pixels are NaN or infinite")
+    return Answered(values, gradient)
 
 
-def _not_finite(work: _Asking, scores: Tensor) -> StepError:
-    count = int((~torch.isfinite(scores)).any(1).sum())
-    stage = "the unperturbed image" if work.generator is None else "masked images"
-    found = f"scores of {count} of {len(scores)} rows are NaN or infinite, first for {stage}"
-    fix = "Look at the model's weights and precision, and at the baseline."
-    return StepError(f"methods.{work.asker.method.label}", found, "finite scores", fix)
-
-
-def _no_maps(work: _Asking, value: object) -> StepError:
-    where = f"methods.{work.asker.method.label}"
-    return StepError(where, f"the method gave a {type(value).__name__}", "maps", "Correct the method.")
-
-
-def default_batch_size(device: torch.device) -> int:
-    """Rows a batch: 16 on a CPU, 64 on a GPU."""
-    return 64 if device.type == "cuda" else 16
+def _check_finite(work: Work, values: np.ndarray[tuple[int, ...], np.dtype[np.float64]], found: str) -> None:
+    bad = int(np.count_nonzero(~np.isfinite(values)))
+    if bad:
+        fix = "Look at the model's weights and precision, and at the baseline."
+        found = f"{found.format(n=bad, all=values.size)}, first for images that the method made"
+        raise StepError(f"methods.{work.label}", found, "finite values", fix)

@@ -44,6 +44,8 @@ def sign(maps: Array, how: Sign = "relu") -> Array:
 
 def upsample(maps: Array, size: tuple[int, int]) -> Array:
     """Maps (..., h, w) at `size` by bilinear interpolation, as torch's with align_corners=False and no antialias."""
+    if maps.shape[-2:] == tuple(size):
+        return maps
     down, across = _interpolation(maps.shape[-2], size[0]), _interpolation(maps.shape[-1], size[1])
     return np.asarray((down @ maps @ across.T).astype(maps.dtype))
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -12,10 +13,12 @@ from torch import Tensor, nn
 
 from xai_audit.errors import AuditError, ModelError, StepError
 from xai_audit.model.factory import code_error
+from xai_audit.model.outputs import RawOutput, case_scores, check_output, read_output
 from xai_audit.spec.schema import ModelInput
 
-Task = Literal["single_label", "multi_label", "binary_logit", "regression"]
-LOW_PRECISION = (torch.float16, torch.bfloat16)
+__all__ = ["AuditedModel", "RawOutput", "Task", "check_output", "is_out_of_memory"]
+
+Task = Literal["single_label", "multi_label", "binary_logit", "regression", "segmentation", "detection"]
 STEADY_PASSES = 4
 """Passes of one image at each of two seeds, by which chance in a net is looked for."""
 
@@ -43,6 +46,14 @@ class AuditedModel:
     """Name of the module's class."""
     folder: Path = Path()
     """The spec's folder, left out of messages."""
+    memory_format: Literal["contiguous", "channels_last"] = "contiguous"
+    """How four-dimensional tensors lie in memory: it changes speed, and results in the last digits."""
+    autocast: torch.dtype | None = None
+    """Precision that the network computes in where torch allows it; None: that of its parameters."""
+    is_compiled: bool = False
+    """Whether torch.compile has parts of it: they are run as written, because hooks need not fire in compiled code."""
+    row_bytes: dict[bool, int] = field(default_factory=dict)
+    """Bytes that a pass of one image takes, without and with its gradient, once known (see explain/memory.py)."""
 
     @property
     def dtype(self) -> torch.dtype | None:
@@ -58,13 +69,20 @@ class AuditedModel:
         if self.input.std is not None:
             pixels = pixels / _per_channel(self.input.std, pixels)
         made = pixels.to(dtype)
+        if self.memory_format == "channels_last":
+            made = made.contiguous(memory_format=torch.channels_last)
         return made.clone() if made is given else made  # the network may write into what it gets
 
     def forward(self, pixels: Tensor) -> object:
-        """Whatever the network gives for pixels. Raises ModelError when its code fails, save for lack of memory."""
+        """Whatever the network gives for pixels; a detector is called with a list of images.
+
+        Raises ModelError when its code fails, save for lack of memory.
+        """
         self._check_pixels(pixels)
+        given = self.normalise(pixels)
         try:
-            return self.module(self.normalise(pixels))
+            with self.in_precision(), self._as_written():
+                return self.module(list(given) if self.task == "detection" else given)
         except AuditError:
             raise
         except (Exception, SystemExit) as error:  # sys.exit(0) in a network would end the audit like a pass
@@ -73,20 +91,42 @@ class AuditedModel:
             what = f"the network failed on pixels of shape {tuple(pixels.shape)}"
             raise code_error(error, "model", what, self.folder) from error
 
+    def in_precision(self) -> AbstractContextManager[object]:
+        """Torch's autocast, where the model has one."""
+        return nullcontext() if self.autocast is None else torch.autocast(self.device.type, self.autocast)
+
+    def _as_written(self) -> AbstractContextManager[object]:
+        return torch.compiler.set_stance("force_eager") if self.is_compiled else nullcontext()
+
+    def read(self, output: object, cases: int) -> RawOutput:
+        """What the network gave for some cases, as its task reads it; maybe NaN. Raises ModelError."""
+        return read_output(output, cases, self)
+
+    def raw_output(self, pixels: Tensor) -> RawOutput:
+        """Scores (cases, outputs), scores of places (cases, classes, height, width), or boxes of each case.
+
+        Float32 unless the network computes in float64; maybe NaN: see `check_output`. Gradients are per unit of pixel
+        value. Raises ModelError where the output's form does not fit the task.
+        """
+        return self.read(self.forward(pixels), len(pixels))
+
+    def case_scores(self, output: RawOutput) -> Tensor:
+        """Scores of whole cases, (cases, outputs): logits, values of a regression, or a detector's best box scores."""
+        return case_scores(output, self)
+
     def raw_scores(self, pixels: Tensor) -> Tensor:
-        """Scores (cases, outputs), float32 unless the network computes in float64; maybe NaN. Raises ModelError."""
-        scores = shaped(selected(self.forward(pixels), self.output), len(pixels), self)
-        return scores.float() if scores.dtype in LOW_PRECISION else scores
+        """Scores of whole cases, (cases, outputs); maybe NaN. Raises ModelError."""
+        return self.case_scores(self.raw_output(pixels))
 
     def scores(self, pixels: Tensor, ids: Sequence[str] = ()) -> Tensor:
-        """Finite scores (cases, outputs): logits, or the values of a regression. Gradients are per unit of pixel value.
+        """Finite scores of whole cases, (cases, outputs).
 
         Raises ModelError where the output's form does not fit the task, StepError where a score is NaN or infinite; it
         names the case by `ids` if they are given.
         """
-        scores = self.raw_scores(pixels)
-        check_scores(scores, ids)
-        return scores
+        output = self.raw_output(pixels)
+        check_output(output, ids)
+        return self.case_scores(output)
 
     def check_steady(self) -> None:
         """Raise ModelError when two passes of one image give other scores, as with dropout that eval mode leaves on."""
@@ -105,11 +145,16 @@ class AuditedModel:
             return torch.cat([self.raw_scores(pixels) for _ in range(STEADY_PASSES)])
 
     def probabilities(self, scores: Tensor) -> Tensor:
-        """(cases, classes): softmax; sigmoid for multi_label; [1 - p, p] for binary_logit. StepError else."""
+        """(cases, classes): softmax; sigmoid for multi_label and segmentation; [1 - p, p] for binary_logit.
+
+        A detector's scores are probabilities already. Raises StepError for a regression.
+        """
         if self.task == "single_label":
             return scores.softmax(1)
-        if self.task == "multi_label":
+        if self.task in ("multi_label", "segmentation"):
             return scores.sigmoid()
+        if self.task == "detection":
+            return scores
         if self.task == "binary_logit":
             return torch.cat([(-scores).sigmoid(), scores.sigmoid()], 1)
         raise StepError("model.task", "a regression, whose outputs are no probabilities", "a task with classes", "")
@@ -123,106 +168,8 @@ class AuditedModel:
 
 
 def _per_channel(values: tuple[float, ...], like: Tensor) -> Tensor:
-    return torch.tensor(values, dtype=like.dtype, device=like.device).view(1, -1, 1, 1)
-
-
-def selected(output: object, selector: str | int | None) -> Tensor:
-    """The tensor of scores in a network's output: a tensor, or part of a tuple, a dict or an object with `.logits`.
-
-    Raises ModelError when the selector finds nothing, or there is none and several outputs to choose from.
-    """
-    if selector is not None and not (isinstance(output, Tensor) and selector == 0):
-        return _tensor(_part(output, selector), f"the output's part {selector!r}")
-    if isinstance(output, Tensor):
-        return output
-    if isinstance(logits := getattr(output, "logits", None), Tensor):
-        return logits
-    parts = list(output.values()) if isinstance(output, Mapping) else output
-    if isinstance(parts, list | tuple) and len(parts) == 1:
-        return _tensor(parts[0], "the output's only part")
-    raise ModelError(
-        "model.output", f"model returned {_described(output)}", "one tensor of scores", "Set `model.output`."
-    )
-
-
-def _part(output: object, selector: str | int) -> object:
-    try:
-        if isinstance(selector, str) and not isinstance(output, Mapping):
-            return getattr(output, selector)
-        return output[selector]  # type: ignore[index]
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
-        found = f"model returned {_described(output)}, which has no part {selector!r}"
-        fix = "Correct `model.output`, or leave it out if the model returns one tensor."
-        raise ModelError("model.output", found, "a key, an index or an attribute of the output", fix) from error
-
-
-def _tensor(value: object, what: str) -> Tensor:
-    if isinstance(value, Tensor):
-        return value
-    raise ModelError("model.output", f"{what} is {_described(value)}", "a tensor of scores", "Correct `model.output`.")
-
-
-def _described(output: object) -> str:
-    if isinstance(output, Tensor):
-        return f"a tensor of shape {tuple(output.shape)}"
-    if isinstance(output, Mapping):
-        return f"dict with keys [{', '.join(map(str, output))}]"
-    if isinstance(output, list | tuple):
-        return f"{type(output).__name__} of {len(output)} parts"
-    return f"a {type(output).__name__}"
-
-
-def shaped(scores: Tensor, cases: int, model: AuditedModel) -> Tensor:
-    """Scores as (cases, outputs) for the task; a batch of one whose axis of cases was squeezed away gets it back.
-
-    Raises ModelError with both shapes when they do not fit.
-    """
-    width = _width(model)
-    if not scores.is_floating_point():
-        kind = str(scores.dtype).removeprefix("torch.")
-        raise ModelError("model.output", f"scores of type {kind}", "floating scores", "Return logits, not predictions.")
-    if cases == 1 and scores.ndim < 2:
-        scores = scores.reshape(1, -1)
-    elif scores.ndim == 1 and model.task in ("binary_logit", "regression"):
-        scores = scores.unsqueeze(1)
-    if scores.ndim == 2 and len(scores) == cases and (scores.shape[1] == width or (width is None and scores.shape[1])):
-        return scores
-    found = f"scores of shape {tuple(scores.shape)}"
-    expected = f"({cases}, {'outputs' if width is None else width}) for task {model.task}"
-    raise ModelError("model.task", found, expected, _shape_advice(scores, cases, model))
-
-
-def _width(model: AuditedModel) -> int | None:
-    if model.task == "binary_logit":
-        return 1
-    if model.task == "regression":
-        return None if model.outputs is None else len(model.outputs)
-    return len(model.classes)
-
-
-def _shape_advice(scores: Tensor, cases: int, model: AuditedModel) -> str:
-    if scores.ndim == 2 and len(scores) == cases:
-        if scores.shape[1] == 1 and model.task == "single_label":
-            return "One logit for two classes is `task: binary_logit`."
-        if scores.shape[1] == 2 and model.task == "binary_logit":
-            return "Two logits for two classes is `task: single_label`."
-        named = "model.outputs" if model.task == "regression" else "model.classes"
-        return f"Name each of the {scores.shape[1]} outputs in `{named}`, or correct the factory's arguments."
-    if scores.ndim > 2:
-        return "Reduce the output to one row a case in the factory, or choose another part with `model.output`."
-    return "Correct `model.task`, or choose another part with `model.output`."
-
-
-def check_scores(scores: Tensor, ids: Sequence[str] = ()) -> None:
-    """Raises StepError naming the first case of the batch whose scores are NaN or infinite, by its id if there are."""
-    bad = (~torch.isfinite(scores)).any(1).nonzero()
-    if len(bad):
-        first = int(bad[0])
-        values = ", ".join(f"{value:g}" for value in scores[first].tolist()[:5])
-        case = ids[first] if ids else f"{first} of the batch"
-        found = f"scores [{values}] for case {case} ({len(bad)} of {len(scores)} cases not finite)"
-        fix = "Look at that image and at the model's weights and precision."
-        raise StepError("model", found, "finite scores", fix)
+    """One number a channel, handed to the device without waiting for it."""
+    return torch.tensor(values, dtype=like.dtype).to(like.device, non_blocking=True).view(1, -1, 1, 1)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

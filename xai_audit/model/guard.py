@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from xai_audit.errors import ModelError
-from xai_audit.model.state import tensor_bytes
+from xai_audit.model.state import tensor_bits
 
 OWNED = ("_parameters", "_buffers", "_modules")
+SMALL = 2**16
+"""Values of a tensor that is laid beside others of its kind to be compared in one go; larger ones would take memory."""
 
 
 @contextmanager
@@ -28,9 +32,7 @@ def left_as_found(module: nn.Module) -> Iterator[None]:
     found = _Found.of(module)
     with global_state_kept():
         try:
-            module.eval()
-            for parameter in module.parameters():
-                parameter.requires_grad_(False)
+            found.prepare()
             yield
         except BaseException as error:
             changed = found.restore()
@@ -64,6 +66,17 @@ def global_state_kept() -> Iterator[None]:
 
 
 @contextmanager
+def full_float32() -> Iterator[None]:
+    """A GPU computes float32 in full inside, not in TF32, whose rounding of 1e-3 would hide whether two ways agree."""
+    convolutions, products = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = convolutions, products
+
+
+@contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Torch, numpy and Python draw from a seed inside, and go on as before after it."""
     with global_state_kept():
@@ -73,31 +86,40 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
-@dataclass(frozen=True, eq=False)
-class _FoundModule:
-    """A module's flags, hooks and the dictionaries that hold its tensors and children."""
+class _FoundModule(NamedTuple):
+    """A module's flags, hooks and the dictionaries that hold its tensors and children; a tuple is made in no time."""
 
     name: str
     module: nn.Module
     training: bool
-    dictionaries: dict[str, dict[object, object]]
+    dictionaries: list[tuple[str, dict[Any, object]]]
+    """By attribute; many are empty."""
     flags: dict[str, object]
 
     @classmethod
     def of(cls, name: str, module: nn.Module) -> _FoundModule:
-        hooks = {name: value for name, value in vars(module).items() if "hook" in name}
-        owned = {name: vars(module)[name] for name in OWNED if name in vars(module)}
-        dictionaries = {name: dict(value) for name, value in {**hooks, **owned}.items() if isinstance(value, dict)}
-        flags = {name: value for name, value in hooks.items() if not isinstance(value, dict)}
+        attributes = vars(module)
+        dictionaries: list[tuple[str, dict[Any, object]]] = []
+        flags: dict[str, object] = {}
+        for key in _watched(tuple(attributes)):
+            value = attributes[key]
+            if not isinstance(value, dict):
+                flags[key] = value
+            else:
+                dictionaries.append((key, dict(value) if value else NOTHING))
         return cls(name, module, module.training, dictionaries, flags)
 
     def restore(self) -> list[str]:
         """Names of tensors and children that had been replaced, added or removed."""
-        self.module.training = self.training
-        vars(self.module).update(self.flags)
+        attributes = vars(self.module)
+        if self.module.training != self.training:
+            self.module.training = self.training
+        attributes.update(self.flags)
         changed: list[str] = []
-        for name, before in self.dictionaries.items():
-            now = vars(self.module)[name]
+        for name, before in self.dictionaries:
+            now = attributes[name]
+            if not now and not before:
+                continue
             if list(now) == list(before) and all(now[key] is before[key] for key in before):
                 continue
             if name in OWNED:
@@ -108,8 +130,107 @@ class _FoundModule:
         return changed
 
 
-@dataclass(frozen=True, eq=False)
-class _FoundTensor:
+NOTHING: dict[Any, object] = {}
+"""What stands for every empty dictionary; never written to."""
+
+
+@cache
+def _watched(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Which of a module's attributes are looked after; many modules have the same ones."""
+    return tuple(name for name in names if "hook" in name or name in OWNED)
+
+
+def unwritten_copy(tensor: Tensor) -> Tensor:
+    """A copy of a tensor's values and strides that takes memory only when one of the two is written to.
+
+    Torch's copy-on-write; a plain copy where the tensor's memory is of a kind that torch cannot share so.
+    """
+    try:
+        return torch._lazy_clone(tensor.detach())
+    except (AttributeError, RuntimeError):
+        return tensor.detach().clone()
+
+
+def has_same_bits(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors hold the same bits, in order of index: NaN equals NaN, 0 is not -0.
+
+    At once where the two still share their memory, so that neither was written to.
+    """
+    return not _told([_differ(one, other)])[0]
+
+
+def _differ(one: Tensor, other: Tensor) -> Tensor | bool:
+    """Whether the bits differ; where a device would have to be waited for, a tensor that will hold it."""
+    known = _known_to_differ(one, other)
+    if known is not None:
+        return known
+    bits = tensor_bits(one), tensor_bits(other)
+    return not torch.equal(*bits) if one.device.type == "cpu" else (bits[0] != bits[1]).any()
+
+
+def _known_to_differ(one: Tensor, other: Tensor) -> bool | None:
+    """What is known without a look at the values: they share memory, or have not the same form. None: nothing."""
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return True
+    if _address is not None and _address(one) == _address(other) and one.stride() == other.stride():
+        return False
+    return True if one.device != other.device else None
+
+
+_address = getattr(torch._C, "_data_address", None)
+"""Where a tensor's values lie; to ask for it does not end their sharing."""
+
+
+def _differing(pairs: Sequence[tuple[Tensor, Tensor]]) -> list[bool]:
+    """Whether the bits of each pair differ; a GPU is waited for once, twice where any differ.
+
+    A GPU's kernels end the sharing of what they only read (statistics of BatchNorm), so that there is much to compare.
+    """
+    known = [_known_to_differ(one, other) for one, other in pairs]
+    small = [pair for pair, told in zip(pairs, known, strict=True) if told is None and _is_small_on_gpu(pair[0])]
+    large = [pair for pair, told in zip(pairs, known, strict=True) if told is None and not _is_small_on_gpu(pair[0])]
+    together = [_differ(*_joined(group)) for group in _by_kind(small)]
+    told = _told([*together, *(_differ(*pair) for pair in large)])
+    if any(told[: len(together)]):
+        of_small = iter(_told([_differ(*pair) for pair in small]))
+    else:
+        of_small = iter([False] * len(small))
+    of_large = iter(told[len(together) :])
+    return [
+        answer if answer is not None else next(of_small if _is_small_on_gpu(pair[0]) else of_large)
+        for pair, answer in zip(pairs, known, strict=True)
+    ]
+
+
+def _is_small_on_gpu(tensor: Tensor) -> bool:
+    return tensor.device.type != "cpu" and tensor.numel() <= SMALL
+
+
+def _by_kind(pairs: Sequence[tuple[Tensor, Tensor]]) -> list[list[tuple[Tensor, Tensor]]]:
+    groups: dict[object, list[tuple[Tensor, Tensor]]] = {}
+    for pair in pairs:
+        groups.setdefault((pair[0].dtype, pair[0].device), []).append(pair)
+    return list(groups.values())
+
+
+def _joined(pairs: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """The values of all firsts and of all seconds, end to end in order of index."""
+    ones, others = zip(*pairs, strict=True)
+    return torch.cat([_flat(one) for one in ones]), torch.cat([_flat(other) for other in others])
+
+
+def _flat(tensor: Tensor) -> Tensor:
+    return tensor.detach() if tensor.ndim == 1 else tensor.detach().reshape(-1)
+
+
+def _told(answers: Sequence[Tensor | bool]) -> list[bool]:
+    """The answers as Python's, after one wait for all of them together."""
+    waiting = [answer for answer in answers if isinstance(answer, Tensor)]
+    told = iter(torch.stack([answer.to(waiting[0].device) for answer in waiting]).tolist() if waiting else ())
+    return [bool(next(told)) if isinstance(answer, Tensor) else answer for answer in answers]
+
+
+class _FoundTensor(NamedTuple):
     """A parameter or buffer with a copy of its values and of its gradient."""
 
     name: str
@@ -122,45 +243,63 @@ class _FoundTensor:
     @classmethod
     def of(cls, name: str, tensor: Tensor) -> _FoundTensor:
         grad = tensor.grad if tensor.is_leaf else None
-        copy = None if grad is None else grad.detach().clone()
-        return cls(name, tensor, tensor.detach().clone(), tensor.requires_grad, grad, copy)
+        copy = None if grad is None else unwritten_copy(grad)
+        return cls(name, tensor, unwritten_copy(tensor), tensor.requires_grad, grad, copy)
 
-    @torch.no_grad()
-    def restore(self) -> bool:
-        """Whether the values had been changed."""
-        if self.tensor.is_leaf:
-            if self.grad is not None and self.grad_copy is not None:
+    def restore(self, *, differs: bool) -> None:
+        """Put back values that differ; in silence another order in memory, the gradient, and whether one is wanted."""
+        tensor, copy = self.tensor, self.copy
+        if tensor.is_leaf:
+            if self.grad is not None and self.grad_copy is not None and not has_same_bits(self.grad, self.grad_copy):
                 self.grad.copy_(self.grad_copy)
-            self.tensor.grad = self.grad
-            self.tensor.requires_grad_(self.requires_grad)
-        if self._is_same():
-            return False
-        if self.tensor.shape == self.copy.shape and self.tensor.dtype == self.copy.dtype:
-            self.tensor.copy_(self.copy)
-        else:
-            self.tensor.data = self.copy
-        return True
-
-    def _is_same(self) -> bool:
-        now, before = self.tensor.detach(), self.copy
-        alike = now.shape == before.shape and now.dtype == before.dtype and now.device == before.device
-        return alike and torch.equal(tensor_bytes(now), tensor_bytes(before))
+            if tensor.grad is not self.grad:
+                tensor.grad = self.grad
+            if tensor.requires_grad != self.requires_grad:
+                tensor.requires_grad_(self.requires_grad)
+        if tensor.stride() != copy.stride() or tensor.dtype != copy.dtype:
+            tensor.data = copy
+        elif differs:
+            tensor.copy_(copy)
 
 
 @dataclass(frozen=True, eq=False)
 class _Found:
     modules: tuple[_FoundModule, ...]
+    """The module itself first, then its parts."""
     tensors: tuple[_FoundTensor, ...]
 
     @classmethod
     def of(cls, module: nn.Module) -> _Found:
-        tensors = [*module.named_parameters(), *module.named_buffers()]
+        parts = [(name, part) for name, part in module.named_modules()]
         return cls(
-            tuple(_FoundModule.of(name, part) for name, part in module.named_modules()),
-            tuple(_FoundTensor.of(name, tensor) for name, tensor in tensors),
+            tuple(_FoundModule.of(name, part) for name, part in parts),
+            tuple(_FoundTensor.of(name, tensor) for name, tensor in _named_tensors(parts)),
         )
 
+    def prepare(self) -> None:
+        """Eval mode and frozen parameters, where that is not so already."""
+        if any(part.training for part in self.modules):
+            self.modules[0].module.eval()
+        for found in self.tensors:
+            if found.requires_grad and found.tensor.is_leaf:
+                found.tensor.requires_grad_(False)
+
+    @torch.no_grad()
     def restore(self) -> list[str]:
         """Names of the tensors that had been changed; all are as found now."""
         changed = [name for part in self.modules for name in part.restore()]
-        return changed + [tensor.name for tensor in self.tensors if tensor.restore()]
+        differ = _differing([(found.tensor, found.copy) for found in self.tensors])
+        for found, differs in zip(self.tensors, differ, strict=True):
+            found.restore(differs=differs)
+        return changed + [found.name for found, differs in zip(self.tensors, differ, strict=True) if differs]
+
+
+def _named_tensors(parts: Sequence[tuple[str, nn.Module]]) -> list[tuple[str, Tensor]]:
+    """Parameters, then buffers of all parts, each tensor once."""
+    named: dict[int, tuple[str, Tensor]] = {}
+    for kind in ("_parameters", "_buffers"):
+        for name, part in parts:
+            for key, tensor in getattr(part, kind).items():
+                if tensor is not None:
+                    named.setdefault(id(tensor), (f"{name}.{key}" if name else key, tensor))
+    return list(named.values())

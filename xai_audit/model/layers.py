@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from xai_audit.errors import ModelError, Refusal, StepError
 from xai_audit.model.audited import AuditedModel
 from xai_audit.model.guard import left_as_found
 from xai_audit.spec.schema import Layer, Layout, TokenLayout
+
+DRY_CASES = 2
+"""Images of a dry forward: two, to tell the axis of cases from others."""
 
 
 @dataclass(frozen=True)
@@ -81,16 +85,27 @@ def _call(hook: Callable[[object], object], module: nn.Module, inputs: object, o
 
 
 @dataclass(frozen=True)
-class _Ran:
-    """What a module gave in the dry forward; of a tensor only the shape."""
+class Ran:
+    """What a module gave in the dry forward of `DRY_CASES` images; of a tensor only shape and kind of number."""
 
     path: str
+    module: nn.Module
     output: object
     calls: int
+    hands_on: bool
+    """The output is the very tensor that another module gave just before: a container's is its last child's."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of a tensor with one row a case; empty for anything else."""
+        is_of_cases = isinstance(self.output, Tensor) and self.output.ndim > 0 and len(self.output) == DRY_CASES
+        return tuple(self.output.shape) if is_of_cases and isinstance(self.output, Tensor) else ()
 
 
-def resolve_layers(model: AuditedModel, wanted: Mapping[str, Layer]) -> dict[str, SpatialLayer | Refusal]:
-    """Each wanted layer, or why it cannot carry a map; by the same keys. Makes one forward of one grey image.
+def resolve_layers(
+    model: AuditedModel, wanted: Mapping[str, Layer], ran: Sequence[Ran] | None = None
+) -> dict[str, SpatialLayer | Refusal]:
+    """Each wanted layer, or why it cannot carry a map; by the same keys. Makes a dry forward, unless `ran` is of one.
 
     Raises ModelError for a path that the model does not have.
     """
@@ -100,11 +115,11 @@ def resolve_layers(model: AuditedModel, wanted: Mapping[str, Layer]) -> dict[str
     for layer in wanted.values():
         if layer.path not in paths:
             raise _no_such_path(layer.path, paths)
-    ran = _dry_forward(model, paths)
+    ran = dry_forward(model) if ran is None else ran
     return {key: _resolved(layer, ran) for key, layer in wanted.items()}
 
 
-def _resolved(layer: Layer, ran: Sequence[_Ran]) -> SpatialLayer | Refusal:
+def _resolved(layer: Layer, ran: Sequence[Ran]) -> SpatialLayer | Refusal:
     try:
         place = _spatial_output(layer, ran)
     except Refusal as refusal:
@@ -112,7 +127,7 @@ def _resolved(layer: Layer, ran: Sequence[_Ran]) -> SpatialLayer | Refusal:
     return SpatialLayer(layer.path, layer.layout, place.shape[1], (place.shape[2], place.shape[3]))
 
 
-def _spatial_output(layer: Layer, ran: Sequence[_Ran]) -> Tensor:
+def _spatial_output(layer: Layer, ran: Sequence[Ran]) -> Tensor:
     found = next((entry for entry in ran if entry.path == layer.path), None)
     where = f"layer {layer.path!r}"
     if found is None:
@@ -131,35 +146,54 @@ def _spatial_output(layer: Layer, ran: Sequence[_Ran]) -> Tensor:
             fix = "For (N, tokens, channels) set `layout: {tokens: {prefix: P, grid: [rows, columns]}}`."
         raise Refusal(where, f"it gives {_shape(output)}", "(N, channels, height, width)", fix.rstrip())
     place = spatial(output, layer.layout, layer.path)
+    if not found.shape or not output.is_floating_point():
+        told = f"{len(output)} rows for {DRY_CASES} images" if not found.shape else f"values of type {output.dtype}"
+        fix = f"Name a module before it. {_nearest(found, ran)}".rstrip()
+        raise Refusal(where, f"it gives {told}", "floating values, one row for each image", fix)
     if place.shape[2] * place.shape[3] == 1:
         fix = f"A map needs several places. {_nearest(found, ran)}"
         raise Refusal(where, f"it gives {_shape(output)}, a single place", "several rows or columns", fix.rstrip())
     return place
 
 
-def _nearest(found: _Ran, ran: Sequence[_Ran]) -> str:
+def _nearest(found: Ran, ran: Sequence[Ran]) -> str:
     """The last module before this one with a spatial output, as advice."""
-    before = ran[: ran.index(found)]
-    near = [entry for entry in before if isinstance(entry.output, Tensor) and entry.output.ndim == 4]
-    near = [entry for entry in near if isinstance(entry.output, Tensor) and entry.output.shape[2:].numel() > 1]
+    before = [entry for entry in ran[: ran.index(found)] if len(entry.shape) == 4]
+    near = [entry for entry in before if entry.shape[2] * entry.shape[3] > 1]
     return f"Nearest: {near[-1].path!r}." if near else ""
 
 
-def _dry_forward(model: AuditedModel, paths: Sequence[str]) -> tuple[_Ran, ...]:
-    """What each module gave for one grey image, in the order of ending."""
-    outputs: dict[str, list[object]] = {}
+def noise(model: AuditedModel, cases: int, seed: int = 0) -> Tensor:
+    """Images (cases, channels, height, width) of uniform noise in [0, 1], the same in every run."""
+    drawn = torch.rand(cases, model.input.channels, *model.input.size, generator=torch.Generator().manual_seed(seed))
+    return drawn.to(model.device)
+
+
+def dry_forward(model: AuditedModel) -> tuple[Ran, ...]:
+    """What each module gave for noise, in the order in which they ended; not counted as a pass."""
+    outputs: dict[str, list[tuple[object, bool]]] = {}
+    last: list[weakref.ref[Tensor]] = []
 
     def keep(path: str, output: object) -> None:
-        shape_only = torch.empty(output.shape, device="meta") if isinstance(output, Tensor) else output
-        outputs.setdefault(path, []).append(shape_only)
+        given, hands_on = output, False
+        if isinstance(output, Tensor):
+            given = torch.empty(output.shape, device="meta", dtype=output.dtype)
+            hands_on = bool(last) and last[0]() is output
+            last[:] = [weakref.ref(output)]
+        outputs.setdefault(path, []).append((given, hands_on))
 
-    modules = dict(model.module.named_modules())
-    takes_hooks = [path for path in paths if not isinstance(modules[path], torch.jit.ScriptModule)]
-    hooks = {path: partial(keep, path) for path in takes_hooks}
-    grey = torch.full((1, model.input.channels, *model.input.size), 0.5, device=model.device)
+    modules = {path: module for path, module in model.module.named_modules() if path}
+    hooks = {
+        path: partial(keep, path) for path, module in modules.items() if not isinstance(module, torch.jit.ScriptModule)
+    }
     with left_as_found(model.module), hooked(model.module, hooks), torch.no_grad():
-        model.forward(grey)
-    return tuple(_Ran(path, given[-1], len(given)) for path, given in outputs.items())
+        model.forward(noise(model, DRY_CASES))
+    return tuple(Ran(path, modules[path], *_last(given)) for path, given in outputs.items())
+
+
+def _last(given: list[tuple[object, bool]]) -> tuple[object, int, bool]:
+    output, hands_on = given[-1]
+    return output, len(given), hands_on
 
 
 def _no_such_path(path: str, paths: Sequence[str]) -> ModelError:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -12,12 +12,25 @@ from torch import Tensor
 
 from xai_audit.errors import Refusal, StepError
 from xai_audit.model.audited import AuditedModel, Task
+from xai_audit.model.outputs import RawOutput
 from xai_audit.spec.schema import TargetSpec
+
+BACKGROUND = ("background", "__background__")
+"""Names of the class that stands for no object: it is explained only where it is named, or where nothing else is."""
+KINDS = {
+    "single_label": "logit, prob, logprob or margin",
+    "binary_logit": "logit, prob, logprob or margin",
+    "multi_label": "logit, prob or logprob",
+    "regression": "regression",
+    "segmentation": "segmentation",
+    "detection": "detection",
+}
+"""Kinds of target that fit a task."""
 
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """A target whose class (or output) is fixed for each case."""
+    """A target whose class (or output), region or box is fixed for each case."""
 
     kind: str
     task: Task
@@ -27,24 +40,69 @@ class Target:
     """Name of what is explained, one a case."""
     foil: int | None = None
     reference: float | None = None
+    regions: Tensor | None = None
+    """Segmentation: places whose first class is the chosen one on the unperturbed case, bool (cases, height, width)."""
+    boxes: Tensor | None = None
+    """Detection: best box of each unperturbed case, (cases, 4), NaN where it has none."""
 
-    def value(self, scores: Tensor) -> Tensor:
-        """The target of each case, (cases,), from scores (cases, outputs). Raises StepError when the counts differ."""
-        if len(scores) != len(self.chosen):
-            found, expected = f"{len(scores)} rows of scores", f"{len(self.chosen)}, one for each target"
+    def value(self, output: RawOutput) -> Tensor:
+        """The target of each case, (cases,), from what `AuditedModel.raw_output` gives.
+
+        Raises StepError when the counts differ.
+        """
+        if len(output) != len(self.chosen):
+            found, expected = f"{len(output)} rows of scores", f"{len(self.chosen)}, one for each target"
             raise StepError("target", found, expected, "Give one target for each case.")
+        if isinstance(output, list):
+            return self._detection(output)
+        if self.task == "segmentation":
+            return self._segmentation(output)
         if self.task == "regression":
-            return self._regression(_picked(scores, self.chosen))
+            return self._regression(_picked(output, self.chosen))
         if self.task == "binary_logit":
-            return self._binary(torch.where(self.chosen == 1, scores[:, 0], -scores[:, 0]))
+            return self._binary(torch.where(self.chosen == 1, output[:, 0], -output[:, 0]))
         if self.task == "multi_label":
-            return self._binary(_picked(scores, self.chosen))
-        return self._single_label(scores)
+            return self._binary(_picked(output, self.chosen))
+        return self._single_label(output)
 
     def of_case(self, case: int, rows: int) -> Target:
-        """The target of one case, for rows of scores that are all perturbations of it."""
-        chosen = self.chosen[case].expand(rows)
-        return Target(self.kind, self.task, chosen, (self.names[case],) * rows, self.foil, self.reference)
+        """The target of one case, for rows of output that are all perturbations of it."""
+        regions = None if self.regions is None else self.regions[case].expand(rows, -1, -1)
+        boxes = None if self.boxes is None else self.boxes[case].expand(rows, -1)
+        names = (self.names[case],) * rows
+        return replace(self, chosen=self.chosen[case].expand(rows), names=names, regions=regions, boxes=boxes)
+
+    @property
+    def is_affine(self) -> bool:
+        """Whether the value is a constant plus a linear function of the output."""
+        if self.task == "detection" or self.kind in ("prob", "logprob"):
+            return False
+        return self.reference is None and (
+            self.kind != "margin" or self.foil is not None or self.task != "single_label"
+        )
+
+    @property
+    def is_empty(self) -> Tensor:
+        """Cases with nothing to explain, bool (cases,): no place of the class, or no box of it. Their value is 0."""
+        if self.regions is not None:
+            return ~self.regions.flatten(1).any(1)
+        if self.boxes is not None:
+            return self.boxes.isnan().any(1)
+        return torch.zeros_like(self.chosen, dtype=torch.bool)
+
+    def _segmentation(self, z: Tensor) -> Tensor:
+        """Sum of z_c over the frozen region."""
+        assert self.regions is not None
+        of_class = z[torch.arange(len(z), device=z.device), self.chosen]
+        if of_class.shape != self.regions.shape:
+            found, expected = f"places {tuple(of_class.shape[1:])}", f"{tuple(self.regions.shape[1:])}, as frozen"
+            raise StepError("target", found, expected, "Give the network's output for images of one size.")
+        return torch.where(self.regions, of_class, 0).sum((1, 2))
+
+    def _detection(self, output: list[dict[str, Tensor]]) -> Tensor:
+        assert self.boxes is not None
+        cases = zip(output, self.boxes, self.chosen, strict=True)
+        return torch.stack([_found_again(entry, box, int(label)) for entry, box, label in cases])
 
     def _single_label(self, z: Tensor) -> Tensor:
         if self.kind == "prob":
@@ -72,12 +130,41 @@ class Target:
         return y if self.reference is None else -(y - self.reference).abs()
 
 
-def freeze(spec: TargetSpec, model: AuditedModel, scores: Tensor) -> Target:
-    """The target with its class fixed: the one named, else the one that these unperturbed scores put first.
+def _found_again(entry: Mapping[str, Tensor], frozen: Tensor, label: int) -> Tensor:
+    """The largest IoU(b, frozen) * score(b) over boxes b of the class; 0 without any (D-RISE, Petsiuk et al. 2021)."""
+    nothing = 0 * (entry["scores"].sum() + entry["boxes"].sum())  # 0, and differentiable where the boxes are
+    of_class = entry["labels"] == label
+    if bool(frozen.isnan().any()) or not bool(of_class.any()):
+        return nothing
+    return (overlap(entry["boxes"][of_class], frozen) * entry["scores"][of_class]).amax()
 
-    Raises Refusal where the kind does not fit the task, or a class, foil or output does not exist.
+
+def overlap(boxes: Tensor, box: Tensor) -> Tensor:
+    """Intersection over union of each box (boxes, 4) with one box (4,), as x1, y1, x2, y2; 0 where both are empty."""
+    sides = torch.minimum(boxes[:, 2:], box[2:]) - torch.maximum(boxes[:, :2], box[:2])
+    both = sides.clamp(min=0).prod(1)
+    either = (boxes[:, 2:] - boxes[:, :2]).prod(1) + (box[2:] - box[:2]).prod() - both
+    return both / torch.where(either > 0, either, 1)
+
+
+def no_gradient() -> Refusal:
+    """The target's value does not require a gradient: the network cuts it off."""
+    found = "the scores do not depend on the input through operations that torch can differentiate"
+    fix = "Use methods that perturb the image and need no gradient: occlusion, score_cam, ablation_cam."
+    return Refusal("target", found, "a target with a gradient", fix)
+
+
+def freeze(spec: TargetSpec, model: AuditedModel, output: RawOutput) -> Target:
+    """The target with its class fixed: the one named, else the one that this unperturbed output puts first.
+
+    Of segmentation the class with most places, and the region that it has; of detection the best box. The background is
+    passed over, where a class has that name. Raises Refusal where the kind does not fit the task, or a class, foil or
+    output does not exist.
     """
-    scores = scores.detach()
+    if model.task in ("segmentation", "detection") or spec.kind in ("segmentation", "detection"):
+        return _freeze_places(spec, model, output)
+    assert isinstance(output, Tensor)
+    scores = output.detach()
     if model.task == "regression":
         return _freeze_regression(spec, model, scores)
     if spec.kind == "regression":
@@ -105,8 +192,49 @@ def freeze(spec: TargetSpec, model: AuditedModel, scores: Tensor) -> Target:
             "a class other than the one explained",
             "Name the class to explain with `class:`, or leave `foil` out to compare with the best other class.",
         )
-    names = tuple(model.classes[index] for index in chosen.tolist())
-    return Target(spec.kind, model.task, chosen, names, foil)
+    return Target(spec.kind, model.task, chosen, _names(chosen, model), foil)
+
+
+def _freeze_places(spec: TargetSpec, model: AuditedModel, output: RawOutput) -> Target:
+    if spec.kind not in ("logit", model.task):
+        expected = KINDS.get(model.task, "logit or prob") + f" for task {model.task}"
+        raise Refusal("target.kind", spec.kind, expected, "Correct the kind.")
+    named = None if spec.class_ is None else index_of(spec.class_, model.classes, "target.class")
+    if isinstance(output, list):
+        found = [_best_box(entry, model, named) for entry in output]
+        chosen, boxes = torch.stack([label for label, _ in found]), torch.stack([box for _, box in found])
+        return Target("detection", "detection", chosen, _names(chosen, model), boxes=boxes)
+    winners = output.detach().argmax(1)
+    chosen = _largest(winners, model) if named is None else winners.new_full((len(winners),), named)
+    regions = winners == chosen[:, None, None]
+    return Target("segmentation", "segmentation", chosen, _names(chosen, model), regions=regions)
+
+
+def _names(chosen: Tensor, model: AuditedModel) -> tuple[str, ...]:
+    return tuple(model.classes[index] for index in chosen.tolist())
+
+
+def _largest(winners: Tensor, model: AuditedModel) -> Tensor:
+    """The class with most places, (cases,); the background only where it has all of them."""
+    places = torch.stack([(winners == c).flatten(1).sum(1) for c in range(len(model.classes))], 1)
+    is_object = torch.tensor([name.casefold() not in BACKGROUND for name in model.classes], device=places.device)
+    of_objects = torch.where(is_object, places, 0)
+    return torch.where(of_objects.any(1), of_objects.argmax(1), places.argmax(1))
+
+
+def _best_box(entry: Mapping[str, Tensor], model: AuditedModel, named: int | None) -> tuple[Tensor, Tensor]:
+    """Label () and corners (4,) of the box with the best score, of the class named if there is one."""
+    boxes, labels, scores = (entry[key].detach() for key in ("boxes", "labels", "scores"))
+    may = torch.ones_like(labels, dtype=torch.bool)
+    if named is not None:
+        may = labels == named
+    else:
+        for c, name in enumerate(model.classes):
+            may &= (labels != c) | (name.casefold() not in BACKGROUND)
+    if not bool(may.any()):
+        return labels.new_tensor(named or 0), boxes.new_full((4,), torch.nan)
+    best = int(torch.where(may, scores, -1).argmax())
+    return labels[best], boxes[best]
 
 
 def _freeze_regression(spec: TargetSpec, model: AuditedModel, scores: Tensor) -> Target:

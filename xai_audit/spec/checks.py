@@ -9,13 +9,16 @@ from pathlib import PurePosixPath
 from xai_audit.registry import LANGUAGES, MEASURE_GROUPS, MEASURES, METHODS, MeasureEntry
 from xai_audit.spec.messages import Mistake, did_you_mean, not_yet, one_of, unknown
 from xai_audit.spec.schema import (
+    PICTURE_TASKS,
     VARIABLE,
+    ActivationMaps,
     Arrays,
     Cases,
+    Compute,
     Criterion,
-    GradCam,
     ImageFolder,
     ImageTable,
+    LayerMethod,
     MeasureUse,
     MethodBase,
     Model,
@@ -164,9 +167,13 @@ def _parts_fit(sections: Sections) -> Iterator[Mistake]:
         expected = "a model: it is needed unless source.kind is predictions"
         yield Mistake(("data", "source", "kind"), "no `model`", expected, fix)
     if not sections.has("model") and stored:
-        unused = {"methods": bool(sections.raw.get("methods")), "cases": sections.cases != Cases()}
-        for key, needs in (("methods", "explanations need a model"), ("cases", "only explanations choose cases")):
-            if unused[key]:
+        unused = {
+            "methods": (bool(sections.raw.get("methods")), "explanations need a model"),
+            "cases": (sections.cases != Cases(), "only explanations choose cases"),
+            "compute": (sections.compute != Compute(), "it is about explanations"),
+        }
+        for key, (is_there, needs) in unused.items():
+            if is_there:
                 yield Mistake((key,), f"`{key}` without a model", f"no `{key}`: {needs}", "Remove it.", at_key=True)
     if stored and sections.data is not None and sections.data.masks:
         fix = "Remove it; masks are read beside images."
@@ -237,23 +244,24 @@ def _data(sections: Sections) -> Iterator[Mistake]:
 
 
 def _labels(source: object, model: Model) -> Iterator[Mistake]:
-    if isinstance(source, ImageFolder) and model.task in ("multi_label", "regression"):
+    is_of_labels = model.task in ("multi_label", *PICTURE_TASKS)
+    if isinstance(source, ImageFolder) and (is_of_labels or model.task == "regression"):
         fix = "Use `kind: image_table`."
         found = f"image_folder for task {model.task}"
         yield Mistake(("data", "source", "kind"), found, "labels in a table: a folder gives one class an image", fix)
     if not isinstance(source, ImageTable):
         return
     path: Path = ("data", "source", "label")
-    if isinstance(source.label, tuple) and model.task != "multi_label":
+    if isinstance(source.label, tuple) and not is_of_labels:
         fix = "Name the one column that holds the label."
         yield Mistake(path, f"a list of {len(source.label)}", f"one column for task {model.task}", fix)
-    if model.task == "multi_label" and model.classes is not None:
+    if is_of_labels and model.classes is not None:
         wanted = len(model.classes)
+        asks = ": is it in the picture?" if model.task in PICTURE_TASKS else ", in the order of `classes`."
+        fix = f"List one 0/1 column for each class{asks}"
         if isinstance(source.label, str):
-            fix = "List one 0/1 column for each class, in the order of `classes`."
-            yield Mistake(path, quoted(source.label), f"a list of {wanted} columns for task multi_label", fix)
+            yield Mistake(path, quoted(source.label), f"a list of {wanted} columns for task {model.task}", fix)
         elif len(source.label) != wanted:
-            fix = "List one 0/1 column for each class, in the order of `classes`."
             yield Mistake(path, f"a list of {len(source.label)}", f"a list of {wanted}, one a class", fix)
 
 
@@ -292,14 +300,28 @@ def _method(sections: Sections, index: int, use: MethodBase) -> Iterator[Mistake
     if model is None:
         return
     yield from _target(model, use.target, sections, (*path, "target"))
-    if isinstance(use, GradCam):
-        near = did_you_mean(use.layer, model.layers)
-        if use.layer not in model.layers and "." not in use.layer and near:
-            fix = f"Did you mean {quoted(near)}? Add the layer under `model.layers` or correct the name."
-            yield Mistake((*path, "layer"), quoted(use.layer), one_of(list(model.layers)), fix)
-        yield from _grid(model, use.layout, (*path, "layout", "tokens", "grid"))
+    if isinstance(use, LayerMethod):
+        yield from _layer(sections, model, use, path)
     if isinstance(use, Occlusion):
         yield from _windows(sections, model, use, path)
+    if isinstance(use, ActivationMaps):
+        for place, unit in enumerate(use.units or ()):
+            if unit in (use.units or ())[:place]:
+                fix = "Remove one of the two."
+                yield Mistake((*path, "units", place), f"unit {unit} a second time", "each unit once", fix)
+
+
+def _layer(sections: Sections, model: Model, use: LayerMethod, path: Path) -> Iterator[Mistake]:
+    """A layer's name that is a slip of one declared, and a layout without a layer or too large."""
+    named = use.layer
+    near = None if named is None else did_you_mean(named, model.layers)
+    if named is not None and named not in model.layers and "." not in named and near:
+        fix = f"Did you mean {quoted(near)}? Add the layer under `model.layers` or correct the name."
+        yield Mistake((*path, "layer"), quoted(named), one_of(list(model.layers)), fix)
+    if named is None and use.layout is not None and not sections.has(*path, "layer"):
+        fix = "Add `layer:`, or remove the layout: the default layer comes with its own."
+        yield Mistake((*path, "layout"), "a layout without `layer`", "both or neither", fix, at_key=True)
+    yield from _grid(model, use.layout, (*path, "layout", "tokens", "grid"))
 
 
 def _windows(sections: Sections, model: Model, use: Occlusion, path: Path) -> Iterator[Mistake]:
@@ -316,17 +338,25 @@ def _windows(sections: Sections, model: Model, use: Occlusion, path: Path) -> It
         yield Mistake((*path, "stride"), found, "a stride no larger than the window", fix)
 
 
+_KINDS_OF_TASK = {
+    "single_label": "logit, prob, logprob or margin",
+    "binary_logit": "logit or prob",
+    "multi_label": "logit or prob",
+    "regression": "regression",
+    "segmentation": "segmentation",
+    "detection": "detection",
+}
+
+
 def _target(model: Model, target: TargetSpec, sections: Sections, path: Path) -> Iterator[Mistake]:
-    if not sections.has(*path) or (model.task == "regression" and target == TargetSpec()):
+    if not sections.has(*path) or target == TargetSpec():
         return
-    if (model.task == "regression") != (target.kind == "regression"):
-        fits = {"regression": "regression", "single_label": "logit, prob, logprob or margin"}
-        expected = fits.get(model.task, "logit or prob") + f" for task {model.task}"
+    fitting = re.findall(r"\b(?!or\b)\w+", _KINDS_OF_TASK[model.task])
+    is_default = model.task in PICTURE_TASKS and target.kind == "logit"  # what a class's name alone stands for
+    if target.kind not in fitting and not is_default:
+        expected = f"{_KINDS_OF_TASK[model.task]} for task {model.task}"
         yield Mistake((*path, "kind"), f"target kind {target.kind}", expected, "Correct the kind.")
         return
-    if model.task in ("binary_logit", "multi_label") and target.kind in ("margin", "logprob"):
-        expected = f"logit or prob for task {model.task}"
-        yield Mistake((*path, "kind"), f"target kind {target.kind}", expected, "Correct the kind.")
     if model.task == "regression":
         yield from _output(model, target, (*path, "output"))
         return
@@ -365,8 +395,9 @@ def _classes(sections: Sections) -> tuple[str, ...] | None:
 
 
 def _task(sections: Sections) -> str | None:
+    """What scores and labels of a case are, as measures see them; None when the part that says so is unreadable."""
     if sections.model is not None:
-        return sections.model.task
+        return "multi_label" if sections.model.task in PICTURE_TASKS else sections.model.task
     if sections.has("model") or sections.data is None:
         return None
     return sections.data.source.task if isinstance(sections.data.source, Predictions) else None
@@ -377,6 +408,12 @@ def _labels_of_methods(sections: Sections) -> list[str]:
     known = [entry.name for entry in METHODS]
     meant = {use: did_you_mean(use, known) for use in sections.names("methods", "use") if use not in known}
     return [meant.get(label) or label for label in sections.names("methods", "name", "use")]
+
+
+def _mapping_methods(sections: Sections) -> list[str]:
+    """Names of the methods whose maps say where relevance lies; activation_maps shows units, not relevance."""
+    units = {use.label for use in sections.methods.values() if isinstance(use, ActivationMaps)}
+    return [label for label in _labels_of_methods(sections) if label not in units]
 
 
 def _masks(sections: Sections) -> list[str] | None:
@@ -440,19 +477,27 @@ def _positive(sections: Sections, use: MeasureUse, path: Path) -> Iterator[Mista
 
 
 def _localisation(sections: Sections, use: MeasureUse, path: Path) -> Iterator[Mistake]:
-    methods, masks = _labels_of_methods(sections), _masks(sections)
-    if not methods and not sections.has("methods"):
+    methods, masks = _mapping_methods(sections), _masks(sections)
+    if not methods and (not sections.has("methods") or _labels_of_methods(sections)):
         fix = "Add a method under `methods:`, such as {use: occlusion}."
-        yield Mistake((*path, "use"), f"{use.use} without methods", "an explanation method to measure", fix)
+        only = "with activation_maps alone" if sections.has("methods") else "without methods"
+        yield Mistake((*path, "use"), f"{use.use} {only}", "an explanation method whose relevance is measured", fix)
     if masks is not None and not masks:
         fix = "Declare a mask under `data.masks`."
         yield Mistake((*path, "use"), f"{use.use} without masks", "a mask to measure relevance in", fix)
     for index, name in enumerate(use.methods or ()):
         if methods and name not in methods:
-            fix = "Add the method under `methods:` or correct the name."
-            yield unknown((*path, "methods", index), name, methods, fix)
+            yield _no_relevance(sections, name, methods, (*path, "methods", index))
     if use.mask is not None and masks and use.mask not in masks:
         yield unknown((*path, "mask"), use.mask, masks, "Add the mask under `data.masks` or correct the name.")
+
+
+def _no_relevance(sections: Sections, name: str, methods: Sequence[str], path: Path) -> Mistake:
+    """A method's name that is not declared, or whose maps are no relevance."""
+    if name in _labels_of_methods(sections):
+        fix = "activation_maps shows what units respond to, not what the score rests on: name another method."
+        return Mistake(path, quoted(name), one_of(methods), fix)
+    return unknown(path, name, methods, "Add the method under `methods:` or correct the name.")
 
 
 def _criterion(sections: Sections, index: int, criterion: Criterion) -> Iterator[Mistake]:
@@ -568,16 +613,17 @@ def _ends(low: float | None, high: float | None) -> str:
 def _where_it_looks(sections: Sections, criterion: Criterion, path: Path) -> Iterator[Mistake]:
     """A criterion about a map: which method's, inside which mask, and over enough cases."""
     uses = [use for use in sections.measures.values() if use.use == criterion.measure]
-    methods = [name for use in uses for name in use.methods or ()] or _labels_of_methods(sections)
+    methods = [name for use in uses for name in use.methods or ()] or _mapping_methods(sections)
     masks = [use.mask for use in uses if use.mask is not None] or _masks(sections)
     for key, names in (("method", methods), ("mask", masks)):
         name = getattr(criterion, key)
         if name is None and names is not None and len(names) > 1 and not sections.has(*path, key):
             fix = f"Add `{key}:` to say which one the limit is for."
             yield Mistake((*path, key), f"no `{key}` for {criterion.measure}", one_of(names), fix)
+        elif key == "method" and name is not None and names and name not in names:
+            yield _no_relevance(sections, name, names, (*path, key))
         elif name is not None and names and name not in names:
-            where = "`methods:`" if key == "method" else "`data.masks`"
-            yield unknown((*path, key), name, names, f"Add it under {where} or correct the name.")
+            yield unknown((*path, key), name, names, "Add it under `data.masks` or correct the name.")
     cases = sections.cases
     if cases is not None and criterion.minimum_cases > cases.explain:
         found = f"minimum_cases {criterion.minimum_cases} with {cases.explain} cases explained"

@@ -32,6 +32,14 @@ _OTHER_WORDS = {
     "filter": "where", "metrics": "measures", "explainers": "methods", "gray": "grey", "color": "colour",
     "rmse": "root_mean_squared_error", "mae": "mean_absolute_error", "auc": "auroc", "roc_auc": "auroc",
     "recall": "sensitivity", "f1_score": "f1", "gradcam": "grad_cam", "dataset": "data",
+    "gradcam++": "grad_cam_pp", "grad_cam++": "grad_cam_pp", "gradcampp": "grad_cam_pp", "xgradcam": "xgrad_cam",
+    "grad_cam_plus_plus": "grad_cam_pp", "layercam": "layer_cam", "hirescam": "hires_cam", "eigencam": "eigen_cam",
+    "scorecam": "score_cam", "ablationcam": "ablation_cam", "smoothgrad": "smooth_grad", "ig": "integrated_gradients",
+    "vanilla_gradient": "saliency", "gradient": "saliency", "guided_backpropagation": "guided_backprop",
+    "deconvolution": "deconvnet", "sliding_window": "occlusion", "feature_maps": "activation_maps",
+    "steps": "n_steps", "n_samples": "samples", "noise_level": "noise", "stdev": "noise", "k": "top_k",
+    "memory": "memory_mb", "bf16": "bf16_gated", "bfloat16": "bf16_gated", "fp32": "float32", "max_passes": "budget",
+    "semantic_segmentation": "segmentation", "object_detection": "detection",
 }  # fmt: skip
 """What people write who know another tool."""
 

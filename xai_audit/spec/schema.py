@@ -168,6 +168,10 @@ class ModelInput(Strict):
         return self
 
 
+PICTURE_TASKS = ("segmentation", "detection")
+"""Tasks that find classes within a picture; a label is one 0/1 column a class: is it in the picture?"""
+
+
 class Model(Strict):
     """The model under audit."""
 
@@ -178,7 +182,7 @@ class Model(Strict):
     """Handed to the factory by name; a list arrives as a tuple."""
     weights: Weights | None = None
     """May be left out when the factory sets the weights itself; the digest is then of the state dict."""
-    task: Literal["single_label", "multi_label", "binary_logit", "regression"]
+    task: Literal["single_label", "multi_label", "binary_logit", "regression", "segmentation", "detection"]
     """What the outputs mean."""
     classes: Annotated[tuple[Name, ...], Field(min_length=2)] | None = None
     """Class names in the order of the model's outputs; for binary_logit: [negative, positive]."""
@@ -265,7 +269,8 @@ class ImageTable(Strict):
     image: str
     """Column that holds the image's path, relative to `root`."""
     label: str | tuple[str, ...]
-    """Column of the label; for multi_label a list of 0/1 columns in the order of `classes`."""
+    """Column of the label; for multi_label, segmentation and detection a list of 0/1 columns in the order of
+    `classes`."""
     root: str | None = None
     """Folder of the images; default: the table's folder. `package:NAME/path` names a folder of an installed package."""
     id: str | None = None
@@ -439,8 +444,10 @@ class Cases(Strict):
 class TargetSpec(Strict):
     """The one number of the model's output that is explained."""
 
-    kind: Literal["logit", "prob", "logprob", "margin", "regression"] = "logit"
-    """logit, prob and logprob of the class, margin over another class, or a regression's output."""
+    kind: Literal["logit", "prob", "logprob", "margin", "regression", "segmentation", "detection"] = "logit"
+    """logit, prob and logprob of the class, margin over another class, a regression's output, the sum of a class's
+    logits over its region on the unperturbed case (segmentation), or how well the best box there is found again
+    (detection)."""
     class_: Annotated[str | int | None, Field(alias="class")] = None
     """A class name or index; default: the class predicted on the unperturbed case."""
     foil: str | int | None = None
@@ -522,6 +529,9 @@ class MethodBase(Strict):
     """Name in criteria and report; default: the method's own. Needed when a method is used twice."""
     target: Target = TargetSpec()
     """What is explained; default: the logit of the class predicted on the unperturbed case."""
+    budget: Annotated[int, Field(ge=1)] | None = None
+    """Most passes through the net for one case, forward and backward ones together; a method that would need more is
+    refused before it starts."""
 
     @property
     def label(self) -> str:
@@ -529,15 +539,93 @@ class MethodBase(Strict):
         return self.name or str(getattr(self, "use"))  # noqa: B009
 
 
-class GradCam(MethodBase):
+class LayerMethod(MethodBase):
+    """A method that reads a layer of the net."""
+
+    layer: Name | None = None
+    """A name from `model.layers`, or a module path; default: the last layer with places that the target depends on,
+    found by one forward and named in the report."""
+    layout: Layout | None = None
+    """Layout of the layer's output, where it is not (cases, channels, height, width)."""
+
+
+class ClassAgnostic(LayerMethod):
+    """A method that reads activations alone: no class is explained."""
+
+    @model_validator(mode="after")
+    def _has_no_target(self) -> Self:
+        if self.target != TargetSpec():
+            found, fix = "a target", "Remove `target`."
+            raise Fault(
+                found, "none: this method reads activations, whatever the class", fix, keys=("target",), at=("target",)
+            )
+        return self
+
+
+class GradCam(LayerMethod):
     """Grad-CAM (Selvaraju et al., ICCV 2017)."""
 
     use: Literal["grad_cam"]
     """Grad-CAM."""
-    layer: Name
-    """A name from `model.layers`, or a module path."""
-    layout: Layout | None = None
-    """Layout of the layer's output, where it is not (cases, channels, height, width)."""
+
+
+class GradCamPp(LayerMethod):
+    """Grad-CAM++ (Chattopadhay et al., WACV 2018)."""
+
+    use: Literal["grad_cam_pp"]
+    """Grad-CAM++."""
+    guard: Annotated[FiniteFloat, Field(gt=0)] = 1e-6
+    """Places where |2 + g s| is smaller than this get no weight, and are counted."""
+
+
+class XGradCam(LayerMethod):
+    """XGrad-CAM (Fu et al., BMVC 2020)."""
+
+    use: Literal["xgrad_cam"]
+    """XGrad-CAM."""
+
+
+class LayerCam(LayerMethod):
+    """Layer-CAM (Jiang et al., IEEE TIP 2021)."""
+
+    use: Literal["layer_cam"]
+    """Layer-CAM."""
+
+
+class HiResCam(LayerMethod):
+    """HiResCAM (Draelos and Carin, 2020)."""
+
+    use: Literal["hires_cam"]
+    """HiResCAM."""
+
+
+class EigenCam(ClassAgnostic):
+    """Eigen-CAM (Muhammad and Yeasin, IJCNN 2020)."""
+
+    use: Literal["eigen_cam"]
+    """Eigen-CAM."""
+
+
+class ScoreCam(LayerMethod):
+    """Score-CAM (Wang et al., CVPR Workshops 2020)."""
+
+    use: Literal["score_cam"]
+    """Score-CAM."""
+    baseline: Baseline = "black"
+    """What stands where a mask hides the image."""
+    channel_norm: Literal["softmax", "none"] = "softmax"
+    """How the channels' scores become weights."""
+    top_k: Annotated[int, Field(ge=1)] | Literal["all"] = "all"
+    """How many channels are asked, those of largest variance first; fewer than all is a deviation, and printed."""
+
+
+class AblationCam(LayerMethod):
+    """Ablation-CAM (Desai and Ramaswamy, WACV 2020)."""
+
+    use: Literal["ablation_cam"]
+    """Ablation-CAM."""
+    denominator: Literal["abs", "none"] = "abs"
+    """Weights are divided by the absolute value of the target, or by nothing."""
 
 
 class Saliency(MethodBase):
@@ -545,6 +633,65 @@ class Saliency(MethodBase):
 
     use: Literal["saliency"]
     """Gradient map."""
+
+
+class InputXGradient(MethodBase):
+    """Input times gradient (Shrikumar et al., 2016)."""
+
+    use: Literal["input_x_gradient"]
+    """Input times gradient."""
+    baseline: Baseline = "black"
+    """What the input is compared with."""
+
+
+class IntegratedGradients(MethodBase):
+    """Integrated gradients (Sundararajan, Taly, Yan, ICML 2017)."""
+
+    use: Literal["integrated_gradients"]
+    """Integrated gradients."""
+    baseline: Baseline = "mean_colour"
+    """Where the path begins."""
+    n_steps: Annotated[int, Field(ge=1)] = 32
+    """Steps of the path at first; doubled until the completeness gap is small enough."""
+    max_steps: Annotated[int, Field(ge=1)] = 512
+    """Most steps."""
+    tolerance: Annotated[FiniteFloat, Field(gt=0)] = 0.01
+    """Largest completeness gap, as a share of the target's change along the path."""
+
+    @model_validator(mode="after")
+    def _steps_in_order(self) -> Self:
+        if self.max_steps < self.n_steps:
+            found, expected = f"max_steps {self.max_steps} with n_steps {self.n_steps}", "max_steps of n_steps or more"
+            fix = f"Set `max_steps` to {self.n_steps} or more, or lower `n_steps`."
+            raise Fault(found, expected, fix, keys=("n_steps", "max_steps"), at=("max_steps",))
+        return self
+
+
+class SmoothGrad(MethodBase):
+    """SmoothGrad (Smilkov et al., 2017)."""
+
+    use: Literal["smooth_grad"]
+    """SmoothGrad."""
+    samples: Annotated[int, Field(ge=1)] = 50
+    """Noisy copies of each image."""
+    noise: Annotated[FiniteFloat, Field(gt=0)] = 0.15
+    """Standard deviation of the noise, as a share of the image's range."""
+    square: bool = False
+    """Mean of the squared gradients in place of their mean."""
+
+
+class GuidedBackprop(MethodBase):
+    """Guided backpropagation (Springenberg et al., ICLR Workshop 2015)."""
+
+    use: Literal["guided_backprop"]
+    """Guided backpropagation."""
+
+
+class Deconvnet(MethodBase):
+    """Deconvolutional network (Zeiler and Fergus, ECCV 2014)."""
+
+    use: Literal["deconvnet"]
+    """Deconvolutional network."""
 
 
 class Occlusion(MethodBase):
@@ -572,7 +719,38 @@ class Occlusion(MethodBase):
         return self
 
 
-Method = Annotated[GradCam | Saliency | Occlusion, Field(discriminator="use")]
+class ActivationMaps(ClassAgnostic):
+    """Activations of a layer's units (after Zeiler and Fergus, ECCV 2014)."""
+
+    use: Literal["activation_maps"]
+    """Activations of a layer's units."""
+    units: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] | None = None
+    """Numbers of the units (channels) that are kept; default: all of them."""
+    rank: Literal["max", "mean"] = "max"
+    """What units, and the cases of a unit, are ranked by."""
+    top: Annotated[int, Field(ge=1)] = 9
+    """How many units, and how many cases of each, are shown."""
+
+
+Method = Annotated[
+    GradCam
+    | GradCamPp
+    | XGradCam
+    | LayerCam
+    | HiResCam
+    | EigenCam
+    | ScoreCam
+    | AblationCam
+    | Saliency
+    | InputXGradient
+    | IntegratedGradients
+    | SmoothGrad
+    | GuidedBackprop
+    | Deconvnet
+    | Occlusion
+    | ActivationMaps,
+    Field(discriminator="use"),
+]
 
 
 class MeasureUse(Strict):
@@ -672,6 +850,16 @@ class Criterion(Strict):
         return self
 
 
+class Compute(Strict):
+    """How the explanation methods use the machine."""
+
+    precision: Literal["float32", "bf16_gated"] = "float32"
+    """bf16_gated: half the width, for those methods whose maps agree with float32 on the first eight cases; the
+    measured agreement is printed."""
+    memory_mb: Annotated[int, Field(ge=16)] | None = None
+    """Memory that batches may take above the model, in MB; default: 512 on a CPU, a quarter of a GPU's free memory."""
+
+
 class ReportSpec(Strict):
     """Which files the report is written as."""
 
@@ -722,6 +910,8 @@ class AuditSpec(Strict):
     """Which cases the explanation methods see."""
     methods: Annotated[tuple[Method, ...], AfterValidator(_unique_labels)] = ()
     """Explanation methods."""
+    compute: Compute = Compute()
+    """Precision and memory of the explanation methods."""
     measures: tuple[MeasureEntry, ...] = ()
     """What is measured."""
     causal: dict[str, Any] | None = None
@@ -743,9 +933,12 @@ class AuditSpec(Strict):
 
     @property
     def task(self) -> str:
-        """Task of the model, or of the stored predictions."""
+        """What the scores and labels of a case are, for data and measures: the task of the model, or of predictions.
+
+        Segmentation and detection are measured picture by picture, as multi_label: is a class found in it?
+        """
         if self.model is not None:
-            return self.model.task
+            return "multi_label" if self.model.task in PICTURE_TASKS else self.model.task
         return self.data.source.task if isinstance(self.data.source, Predictions) else "single_label"
 
 

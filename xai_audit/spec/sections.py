@@ -14,6 +14,7 @@ from xai_audit.spec.schema import (
     Audit,
     AuditSpec,
     Cases,
+    Compute,
     Criterion,
     Data,
     Fault,
@@ -32,7 +33,6 @@ _STAND_INS: dict[str, dict[str, Any]] = {
     "Audit": {"id": "unreadable", "title": "unreadable", "owner": {"name": "unreadable", "role": "unreadable"}},
     "Model": {"factory": "unreadable.unreadable"},
     "Criterion": {"id": "unreadable", "because": "unreadable", "at_least": 0.5},
-    "GradCam": {"layer": "unreadable.unreadable"},
 }
 """Values that no check complains about, for required keys that are missing or wrong: so the rest is still checked."""
 METHOD_MODELS: dict[str, type[MethodBase]] = {
@@ -49,6 +49,7 @@ class Sections:
     model: Model | None = None
     data: Data | None = None
     cases: Cases | None = None
+    compute: Compute | None = None
     report: ReportSpec | None = None
     slices: dict[int, Slice] = field(default_factory=dict)
     methods: dict[int, MethodBase] = field(default_factory=dict)
@@ -94,6 +95,7 @@ def from_spec(spec: AuditSpec, raw: Mapping[str, Any]) -> Sections:
         spec.model,
         spec.data,
         spec.cases,
+        spec.compute,
         spec.report,
         dict(enumerate(spec.slices)),
         dict(enumerate(spec.methods)),
@@ -112,6 +114,7 @@ def read_sections(raw: Mapping[str, Any]) -> tuple[Sections, list[Mistake]]:
     sections.model = _one(Model, raw, "model", mistakes)
     sections.data = _one(Data, raw, "data", mistakes)
     sections.cases = _one(Cases, raw, "cases", mistakes) if "cases" in raw else Cases()
+    sections.compute = _one(Compute, raw, "compute", mistakes) if "compute" in raw else Compute()
     sections.report = _one(ReportSpec, raw, "report", mistakes) if "report" in raw else ReportSpec()
     sections.slices = _list(Slice, raw, "slices", mistakes) if "slices" in raw else {0: Slice(name="all")}
     sections.methods = _methods(raw, mistakes)

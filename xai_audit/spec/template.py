@@ -71,7 +71,7 @@ _MODEL = """\
 model:
   factory: my_model.py:build            # CHANGE: file.py:function beside this file, or package.module.function
   weights: {file: weights/model.safetensors}   # CHANGE: or a .pt file with a state dict; add sha256 to pin it
-  task: single_label                    # or multi_label, binary_logit, regression
+  task: single_label                    # or multi_label, binary_logit, regression, segmentation, detection
   classes: [negative, positive]         # CHANGE: in the order of the model's outputs
   input: {size: [224, 224], resize: 256, crop: centre, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]}
 """

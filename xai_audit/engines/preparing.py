@@ -1,0 +1,101 @@
+"""What the loaded model says of the methods before any counted pass: layers, refusals, costs, shortcuts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+from xai_audit.errors import Refusal
+from xai_audit.explain.cost import ModelFacts, TailKind, over_budget
+from xai_audit.explain.incremental import Incremental
+from xai_audit.explain.method_layers import method_layers
+from xai_audit.explain.openings import may_close
+from xai_audit.explain.rectifiers import rectifier_refusals
+from xai_audit.explain.tail import Tail
+from xai_audit.model.audited import AuditedModel
+from xai_audit.model.graph import Graph
+from xai_audit.model.layers import SpatialLayer
+from xai_audit.spec.schema import AblationCam, AuditSpec, Method, Occlusion
+
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The methods of an audit as they fit the model."""
+
+    layers: Mapping[str, SpatialLayer | Refusal] = field(default_factory=dict)
+    """By method label: the layer that it reads, or why the method cannot run."""
+    tails: Mapping[str, Tail] = field(default_factory=dict)
+    """By module path: the part of the net after that layer."""
+    incremental: Incremental | None = None
+    """Occlusion that computes only what a window changes."""
+    facts: ModelFacts = field(default_factory=ModelFacts)
+    whole_net: Mapping[str, str] = field(default_factory=dict)
+    """By method label: why the whole net must be run for each of its images."""
+
+
+def prepare(model: AuditedModel, spec: AuditSpec) -> Prepared:
+    """Check every method against the model with a few forwards that are not counted.
+
+    Raises ModelError for a layer that the model does not have.
+    """
+    assert spec.model is not None
+    layers = {**method_layers(spec.methods, model, spec.model), **rectifier_refusals(model, spec.methods)}
+    wanted = [method for method in spec.methods if not isinstance(layers.get(method.label), Refusal)]
+    ablated = {m.label: layer for m in wanted if isinstance(m, AblationCam) and (layer := _layer(layers, m.label))}
+    occludes = [method.label for method in wanted if isinstance(method, Occlusion)]
+    tails, incremental, whole_net = _shortcuts(model, ablated, occludes)
+    kinds = {m.label: _tail_kind(m, tails.get(ablated[m.label].path)) for m in wanted if m.label in ablated}
+    channels = {label: layer.channels for label, layer in layers.items() if isinstance(layer, SpatialLayer)}
+    trunks = {label for label, layer in ablated.items() if layer.path in tails and tails[layer.path].reads_trunk}
+    facts = ModelFacts(channels, kinds, frozenset(trunks), incremental is not None)
+    refused = {m.label: found for m in wanted if (found := over_budget(m, spec.model.input, facts))}
+    return Prepared({**layers, **refused}, tails, incremental, facts, whole_net)
+
+
+def _layer(layers: Mapping[str, SpatialLayer | Refusal], label: str) -> SpatialLayer | None:
+    found = layers.get(label)
+    return found if isinstance(found, SpatialLayer) else None
+
+
+def _tail_kind(method: Method, tail: Tail | None) -> TailKind:
+    if tail is None:
+        return "full"
+    return "closed" if may_close(method, tail) else "tail"
+
+
+def _shortcuts(
+    model: AuditedModel, ablated: Mapping[str, SpatialLayer], occludes: list[str]
+) -> tuple[dict[str, Tail], Incremental | None, dict[str, str]]:
+    """Tails and incremental occlusion where they are shown to be exact; else the reason, by method label."""
+    tails: dict[str, Tail] = {}
+    whole_net: dict[str, str] = {}
+    if not (ablated or occludes):
+        return tails, None, whole_net
+    paths = tuple(dict.fromkeys(layer.path for layer in ablated.values()))
+    graph = _shown(lambda: Graph.record(model, paths))
+    if isinstance(graph, str):
+        return tails, None, dict.fromkeys([*ablated, *occludes], graph)
+    for label, layer in ablated.items():
+        tail = tails[layer.path] if layer.path in tails else _shown(partial(Tail.of, graph, layer.path))
+        if isinstance(tail, str):
+            whole_net[label] = tail
+        else:
+            tails[layer.path] = tail
+    incremental = _shown(lambda: Incremental.of(graph)) if occludes else None
+    if isinstance(incremental, str):
+        return tails, None, {**whole_net, **dict.fromkeys(occludes, incremental)}
+    return tails, incremental, whole_net
+
+
+def _shown(make: Callable[[], Made]) -> Made | str:
+    """A shortcut that was shown to be exact, or why there is none: then the whole net is run, and evidence says so."""
+    try:
+        return make()
+    except Refusal as refusal:
+        return str(refusal)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
