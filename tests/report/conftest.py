@@ -10,7 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from attached import WHEN, attachments
-from fixture_run import Made, make_run
+from fixture_run import EVERY_METHOD, Made, Wish, make_run
 
 from xai_audit.report.build import build_report
 from xai_audit.report.document import Report
@@ -37,3 +37,20 @@ def html(report: Report) -> str:
 @pytest.fixture(scope="session")
 def pdf(report: Report, made: Made) -> bytes:
     return render_pdf(report, attachments(made.folder), WHEN)
+
+
+@pytest.fixture(scope="session")
+def every(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A run of all sixteen methods: one crashed, one was refused, the others gave maps."""
+    wish = Wish(methods=EVERY_METHOD, broken=("occlusion",), refused=("deconvnet",))
+    return make_run(tmp_path_factory.mktemp("every") / "3f9c1a7be204", wish)
+
+
+@pytest.fixture(scope="session")
+def every_report(every: Made) -> Report:
+    return build_report(every.run, every.spec, every.findings, "en")
+
+
+@pytest.fixture(scope="session")
+def every_html(every_report: Report) -> str:
+    return render_html(every_report).decode()

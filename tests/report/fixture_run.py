@@ -39,6 +39,9 @@ MEASURES = (
     "ece",
 )
 METHODS = ("grad_cam", "saliency", "occlusion")
+EVERY_METHOD = tuple(entry.name for entry in registry.METHODS)
+SETTINGS = {"grad_cam": "layer: last", "occlusion": "window: 16, stride: 8", "activation_maps": "layer: last, top: 9"}
+UNITS = 24
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ class Wish:
     explained: int = 12
     shows_images: bool = True
     broken: tuple[str, ...] = ("occlusion",)
+    refused: tuple[str, ...] = ()
+    methods: tuple[str, ...] = METHODS
     classes: tuple[str, ...] = CLASSES
     criteria: str | None = None
     withhold: tuple[str, ...] = ()
@@ -109,9 +114,7 @@ data:
 slices: [{slices}]
 cases: {{explain: {explained}, choose: [random, worst, typical]}}
 methods:
-  - {{use: grad_cam, layer: last}}
-  - {{use: saliency}}
-  - {{use: occlusion, window: 16, stride: 8}}
+{methods}
 measures: [accuracy, balanced_accuracy,
   {{use: auroc, positive: {positive}}}, {{use: sensitivity, positive: {positive}}},
   {{use: specificity, positive: {positive}}},
@@ -133,6 +136,9 @@ def spec_bytes(wish: Wish) -> bytes:
         withhold=", ".join(wish.withhold),
         minimum=wish.minimum_cell,
         slices=slices,
+        methods="\n".join(
+            f"  - {{use: {method}{', ' * (method in SETTINGS)}{SETTINGS.get(method, '')}}}" for method in wish.methods
+        ),
         explained=wish.explained,
         positive=_quoted(wish.classes[1]),
         criteria=CRITERIA if wish.criteria is None else wish.criteria,
@@ -268,7 +274,7 @@ class _Maker:
             "exact_duplicates": [[self.ids[3], self.ids[190]]],
             "near_duplicates": [[self.ids[7], self.ids[8], 2], [self.ids[20], self.ids[21], 3]],
             "training": {"declared": True, "images": 1968, "exact": [], "near": [[self.ids[40], "cell0188.png", 3]]},
-            "image_sizes": [["300x300", wish.cases]],
+            "image_sizes": [[f"{side}x300", max(wish.cases - 5, 1) if side == 300 else 1] for side in range(300, 306)],
             "mean_colour": [0.31],
             "brightness": {"min": 11.2, "max": 171.9, "mean": 92.4, "quartiles": [70.0, 91.0, 118.0]},
             "limits": [],
@@ -343,64 +349,149 @@ class _Maker:
     def explanations(self) -> None:
         ids = [self.ids[i] for i in self.chosen]
         explained = [self.wish.classes[self.predicted[i]] for i in self.chosen]
-        used = {
-            "grad_cam": {"layer": "features.7", "grid": [6, 6]},
-            "saliency": {},
-            "occlusion": {"window": 16, "stride": 8, "baseline": "mean_colour"},
-        }
+        methods = self.wish.methods
+        readers = [use for use in methods if registry.method(use).shape == "pass_reader"]
         self.add(
             "pass",
             "pass",
-            {"layers": ["features.7"], "input_gradient": True, "readers": ["grad_cam", "saliency"]},
+            {"layers": ["features.7"], "input_gradient": True, "readers": readers},
             passes=Passes(len(ids), len(ids)),
         )
-        maps = {method: _maps(method, self.images, np.random.default_rng(3)) for method in METHODS}
-        for method in METHODS:
+        maps = {method: _maps(method, self.images, np.random.default_rng(3)) for method in methods}
+        for method in methods:
+            kind, uses_target = registry.method(method).map_kind, registry.method(method).uses_target
+            on_layer = kind in ("layer", "units")
             details = {
                 "use": method,
                 "case_ids": ids,
-                "parameters": used[method],
-                "target": {"kind": "logit"},
-                "explained": explained,
-                "warnings": [],
-            }
+                "parameters": USED.get(method, {"layer": "features.7", "grid": [6, 6]} if on_layer else {}),
+                "target": {"kind": "logit", "class": "predicted"} if uses_target else {},
+                "explained": explained if uses_target else [],
+                "warnings": list(WARNINGS.get(method, ())),
+            } | ({"precision": PRECISION[method]} if method in PRECISION else {})
+            if method == "activation_maps":
+                details["summary"] = _summary(maps[method])
             self.add(
                 "explanation",
                 method,
                 details,
                 method=None,
-                arrays={"raw": maps[method]},
-                passes=Passes(121 * len(ids) if method == "occlusion" else 0, 0),
+                arrays={"raw": maps[method], **_extras(method, len(ids))},
+                passes=PASSES.get(method, Passes()),
             )
             if method in self.wish.broken:
                 self.break_last(
                     "failed",
                     "StepError",
-                    "methods.occlusion: found 5 NaN values in the map of case 2; expected finite values. "
+                    f"methods.{method}: found 5 NaN values in the map of case 2; expected finite values. "
                     "Look at that image.",
                 )
-        for method in METHODS:
-            shown = np.maximum(maps[method] if method != "saliency" else np.abs(maps[method]).max(1), 0)
-            block = SIDE // shown.shape[-1]
-            large = np.kron(shown, np.ones((1, block, block))).astype(np.float64) if block > 1 else shown
-            found = relevance_mass(large, self.mask.astype(bool), None, np.random.default_rng(2))
-            self.add(
-                "localisation",
-                "relevance_mass",
-                found.details,
-                slice="all",
-                method=method,
-                mask="interior",
-                values=found.values,
-                arrays=found.arrays,
-            )
-            if method in self.wish.broken:
+            if method in self.wish.refused:
                 self.break_last(
-                    "failed",
-                    "StepError",
-                    f"relevance_mass of {method}: found a map that is failed; expected a measured map. "
-                    "See the explanation's own record.",
+                    "not_applicable",
+                    "Refusal",
+                    f"methods.{method}: found SiLU (7 calls); expected ReLU alone: {method} is undefined for SiLU. "
+                    "Use integrated_gradients.",
                 )
+        for method in methods:
+            if registry.method(method).map_kind != "units":
+                self.localisation(method, maps[method])
+
+    def localisation(self, method: str, raw: np.ndarray) -> None:
+        shown = np.maximum(raw if raw.ndim == 3 else np.abs(raw).max(1), 0)
+        block = SIDE // shown.shape[-1]
+        large = np.kron(shown, np.ones((1, block, block))).astype(np.float64) if block > 1 else shown
+        found = relevance_mass(large, self.mask.astype(bool), None, np.random.default_rng(2))
+        self.add(
+            "localisation",
+            "relevance_mass",
+            found.details,
+            slice="all",
+            method=method,
+            mask="interior",
+            values=found.values,
+            arrays=found.arrays,
+        )
+        if method in self.wish.broken + self.wish.refused:
+            self.break_last(
+                "failed",
+                "StepError",
+                f"relevance_mass of {method}: found a map that is failed; expected a measured map. "
+                "See the explanation's own record.",
+            )
+
+
+USED: dict[str, dict[str, Any]] = {
+    "occlusion": {"window": 16, "stride": 8, "baseline": "mean_colour"},
+    "integrated_gradients": {"baseline": "mean_colour", "n_steps": 32, "max_steps": 512, "tolerance": 0.01},
+    "activation_maps": {"layer": "features.7", "grid": [6, 6], "units": "all", "rank": "max", "top": 9},
+}
+PASSES = {
+    "occlusion": Passes(12, 0, 121 * 12),
+    "integrated_gradients": Passes(12 * 97, 12 * 96),
+    "score_cam": Passes(12 * 25, 0),
+}
+WARNINGS = {
+    "grad_cam_pp": ("The layer has values below 0 (smallest: -0.21), and the formula presumes values of 0 or more.",),
+    "integrated_gradients": (
+        "1 of 12 cases did not converge: after the most steps allowed their completeness gap is above the tolerance.",
+    ),
+    "score_cam": ("3 of 24 channels are flat and were left out.",),
+}
+PRECISION = {
+    "grad_cam": {
+        "used": "bfloat16",
+        "cases": 8,
+        "smallest_rank_correlation": 0.99871,
+        "same_class": 8,
+        "passed": True,
+    },
+    "occlusion": {
+        "used": "float32",
+        "cases": 8,
+        "smallest_rank_correlation": 0.93318,
+        "same_class": 7,
+        "passed": False,
+    },
+}
+
+
+def _extras(method: str, count: int) -> dict[str, np.ndarray]:
+    """What methods keep beside their maps, one row a case; the third path did not converge, the fourth has no ratio."""
+    if method == "integrated_gradients":
+        gap = np.linspace(0.001, 0.009, count).astype(np.float32)
+        gap[2], gap[3] = 0.043, 0.00021
+        steps = np.full(count, 32, dtype=np.float32)
+        steps[2] = 512
+        is_third, is_fourth = np.arange(count) == 2, np.arange(count) == 3
+        return {
+            "gap": gap,
+            "gap_is_absolute": is_fourth.astype(np.float32),
+            "steps": steps,
+            "converged": (~is_third).astype(np.float32),
+        }
+    if method == "eigen_cam":
+        return {"energy_share": np.linspace(0.51, 0.83, count).astype(np.float32)}
+    return {}
+
+
+def _summary(maps: np.ndarray) -> dict[str, Any]:
+    """As activation_maps leaves it."""
+    strongest = maps.max((2, 3))
+    units = [
+        {
+            "unit": unit,
+            "min": float(one.min()),
+            "max": float(one.max()),
+            "mean": float(one.mean()),
+            "share_not_positive": float((one <= 0).mean()),
+            "is_dead": bool(one.max() <= 0),
+            "top": np.argsort(-strongest[:, unit], kind="stable")[:9].tolist(),
+        }
+        for unit, one in enumerate(maps.swapaxes(0, 1))
+    ]
+    order = np.argsort(-strongest.max(0), kind="stable").tolist()
+    return {"rank": "max", "is_rectified": True, "order": order, "units": units}
 
 
 def _cell(rng: np.random.Generator, has_defect: bool) -> np.ndarray:
@@ -415,13 +506,22 @@ def _cell(rng: np.random.Generator, has_defect: bool) -> np.ndarray:
 
 
 def _maps(method: str, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    count = len(images)
+    """Maps of the right shape: weak noise, stronger on dark places; the second and third of grad_cam say nothing."""
+    count, kind = len(images), registry.method(method).map_kind
+    dark = 255.0 - images[..., 0]
+    coarse = dark.reshape(count, 6, 16, 6, 16).mean((2, 4)) / 255
     if method == "grad_cam":
         raw = rng.gamma(1.2, 0.3, (count, 6, 6)) - 0.25
         raw[1], raw[2] = -np.abs(raw[1]), 0.0
         return raw.astype(np.float32)
-    dark = 255.0 - images[..., 0]
-    if method == "saliency":
+    if kind == "layer":
+        power = 1.0 + EVERY_METHOD.index(method)
+        return (coarse**power * (1 + rng.normal(0, 0.2, coarse.shape)) - 0.02).astype(np.float32)
+    if kind == "units":
+        units = np.maximum(rng.normal(0, 0.4, (count, UNITS, 6, 6)) + coarse[:, None] - 0.3, 0)
+        units[:, [5, 17]] = 0
+        return units.astype(np.float32)
+    if kind == "pixels":
         return (rng.normal(0, 1, (count, 1, SIDE, SIDE)) * dark[:, None] / 255).astype(np.float32)
     blocks = dark.reshape(count, 12, 8, 12, 8).mean((2, 4)) / 60 - 2 + rng.normal(0, 0.4, (count, 12, 12))
     return np.kron(blocks, np.ones((1, 8, 8))).astype(np.float32)

@@ -35,6 +35,13 @@ def file(html: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def every_file(every_html: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("browser") / "every.html"
+    path.write_text(every_html, encoding="utf-8")
+    return path
+
+
 def opened(browser: Any, url: str, width: int, **options: Any) -> Any:
     context = browser.new_context(viewport={"width": width, "height": 900}, offline=True, **options)
     page = context.new_page()
@@ -72,3 +79,20 @@ def test_the_page_works_without_script_and_asks_for_nothing(browser: Any, file: 
     assert [url for url in page.requests if not url.startswith(("file:", "data:"))] == []
     assert page.locator("h2").count() == 17
     assert page.locator("figure img").first.is_visible()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_sixteen_methods_wrap_without_a_barrier(browser: Any, every_file: Path, width: int) -> None:
+    page = opened(browser, every_file.as_uri(), width, bypass_csp=True)
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize(("width", "least"), [(1280, 6), (390, 3)])
+def test_pictures_of_one_case_stand_side_by_side(browser: Any, every_file: Path, width: int, least: int) -> None:
+    page = opened(browser, every_file.as_uri(), width)
+    tops = page.evaluate("[...document.querySelector('#gallery-random .pictures').children].map(e => e.offsetTop)")
+    assert len(tops) == 14
+    assert tops.count(tops[0]) == least
+    images = page.evaluate("[...document.querySelectorAll('#gallery-random img')].map(e => e.getBoundingClientRect())")
+    assert all(abs(each["width"] - images[0]["width"]) < 1 and each["width"] > 80 for each in images)

@@ -12,6 +12,7 @@ from xai_audit.report.build import build_report
 from xai_audit.report.catalogue import load_catalogue
 from xai_audit.report.context import Context
 from xai_audit.report.figures import Bin, Dot
+from xai_audit.report.maps import Range, shown_maps
 from xai_audit.report.numbers import SMALL, WITHHELD, Numbers
 from xai_audit.report.sections.privacy import shown_counts
 from xai_audit.report.style import MARKS
@@ -54,40 +55,40 @@ def test_the_alt_text_of_a_confusion_matrix_counts_the_commonest_confusion(conte
 def test_the_alt_text_of_a_map_says_where_it_is_strongest(context: Context) -> None:
     raw = np.zeros((1, 6, 6), dtype=np.float32)
     raw[0, 5, 0] = 2.0
-    shown = pictures.shown_maps("grad_cam", "grad_cam", {}, raw, (96, 96))
+    shown = shown_maps("grad_cam", "grad_cam", raw, (96, 96))
     before = pictures.map_alt(context, shown, 0)
     assert "largest value 2.00 at the bottom left" in before
-    moved = pictures.shown_maps("grad_cam", "grad_cam", {}, raw[:, ::-1, ::-1], (96, 96))
+    moved = shown_maps("grad_cam", "grad_cam", raw[:, ::-1, ::-1], (96, 96))
     assert "at the top right" in pictures.map_alt(context, moved, 0)
 
 
 @pytest.mark.parametrize(("value", "key"), [(0.0, "map.all_zero"), (0.3, "map.constant"), (-0.3, "map.constant")])
 def test_a_flat_map_is_said_and_not_stretched(value: float, key: str) -> None:
     raw = np.full((1, 4, 4), value, dtype=np.float32)
-    shown = pictures.shown_maps("grad_cam", "grad_cam", {}, raw, (8, 8))
+    shown = shown_maps("grad_cam", "grad_cam", raw, (8, 8))
     assert shown.remarks == (key,)
 
 
 def test_an_all_negative_map_is_said_and_a_signed_one_keeps_its_sign() -> None:
     raw = -np.random.default_rng(0).random((1, 4, 4)).astype(np.float32) - 0.1
-    assert pictures.shown_maps("grad_cam", "grad_cam", {}, raw, (8, 8)).remarks == ("map.all_negative",)
-    signed = pictures.shown_maps("occlusion", "occlusion", {}, raw, (8, 8))
-    assert signed.is_signed
+    assert shown_maps("grad_cam", "grad_cam", raw, (8, 8)).remarks == ("map.all_negative",)
+    signed = shown_maps("occlusion", "occlusion", raw, (8, 8))
+    assert signed.scale.is_signed
     assert signed.maps.max() < 0
 
 
 def test_maps_of_one_method_share_one_scale() -> None:
     raw = np.stack([np.eye(4), 10 * np.eye(4)]).astype(np.float32)
-    shown = pictures.shown_maps("grad_cam", "grad_cam", {}, raw, (4, 4))
+    shown = shown_maps("grad_cam", "grad_cam", raw, (4, 4))
     image = np.full((4, 4, 1), 128, dtype=np.uint8)
-    weak, strong = (pictures.overlay(image, one, shown.end, is_signed=False) for one in shown.maps)
+    weak, strong = (pictures.overlay(image, one, shown.scale) for one in shown.maps)
     assert int(strong[0, 0].sum()) < int(weak[0, 0].sum())
 
 
 def test_positive_and_negative_relevance_differ_in_grey() -> None:
     image = np.full((32, 32, 1), 128, dtype=np.uint8)
     one = np.ones((32, 32), dtype=np.float32)
-    positive, negative = (pictures.overlay(image, sign * one, 1.0, is_signed=True).mean(axis=2) for sign in (1, -1))
+    positive, negative = (pictures.overlay(image, sign * one, Range(1.0, True, 1.0)).mean(axis=2) for sign in (1, -1))
     assert np.ptp(positive) < 1
     assert np.ptp(negative) > 20, "the hatch must be seen without colour"
 

@@ -14,7 +14,7 @@ from typing import Any
 import pikepdf
 import pytest
 from attached import WHEN, attachments
-from fixture_run import CRITERIA, Made, Wish, make_run
+from fixture_run import CRITERIA, EVERY_METHOD, Made, Wish, make_run
 
 from xai_audit.errors import RenderError
 from xai_audit.report.build import build_report
@@ -153,6 +153,19 @@ def test_no_text_leaves_the_page_with_long_names_and_many_slices(tmp_path: Path)
     margin = 20 / 25.4 * 72
     assert len(right) > 1000
     assert max(right) <= width - margin + 2
+    assert len(pdf) < 10_000_000
+
+
+@pytest.mark.slow
+def test_no_text_leaves_the_page_with_all_methods_and_long_names(tmp_path: Path) -> None:
+    wish = Wish(methods=EVERY_METHOD, refused=("deconvnet",), classes=("f" * 60, "d" * 60), case_prefix="c" * 55)
+    made = make_run(tmp_path / "run", wish)
+    report = build_report(made.run, made.spec, made.findings, "en")
+    pdf = render_pdf(report, {}, WHEN)
+    boxes = words_of(pdf, tmp_path, "-bbox")
+    width = float(re.search(r'<page width="([\d.]+)"', boxes)[1])  # type: ignore[index]
+    right = [float(edge) for edge in re.findall(r'<word [^>]*xMax="([\d.]+)"', boxes)]
+    assert max(right) <= width - 20 / 25.4 * 72 + 2
     assert len(pdf) < 10_000_000
 
 

@@ -10,6 +10,10 @@ T = TypeVar("T")
 LONG_NAME = 24
 MOST_BESIDE = 2
 """Pictures in a row that leave room for the caption at their side."""
+FEWEST_ABREAST, MOST_ABREAST = 4, 6
+"""Pictures in a row on paper: few of them are drawn no larger, many no smaller."""
+EVEN_ROWS = 2
+"""So many rows of pictures are filled evenly; more would take too much of a page."""
 FEW_COLUMNS = 4
 """Columns of a table that need not fill the page."""
 SHORT_TABLE = 7
@@ -138,11 +142,12 @@ class Figure:
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture of a case: the input or a map over it, with a short name and a remark."""
+    """One picture of a case: the input or a map over it, with a short name, what kind it is, and a remark."""
 
     title: str
     image: Image
-    remark: str = ""
+    remark: Sentence = ()
+    mark: Sentence = ()
 
 
 @dataclass(frozen=True)
@@ -157,6 +162,13 @@ class CaseStrip:
         """Whether the caption fits beside the pictures."""
         return len(self.pictures) <= MOST_BESIDE
 
+    @property
+    def abreast(self) -> int:
+        """Pictures in a row on paper: one or two even rows, or as few rows as may be."""
+        rows = -(-len(self.pictures) // MOST_ABREAST)
+        even = -(-len(self.pictures) // max(rows, 1))
+        return MOST_ABREAST if rows > EVEN_ROWS else max(FEWEST_ABREAST, even)
+
 
 @dataclass(frozen=True)
 class Gallery:
@@ -169,6 +181,8 @@ class Gallery:
     data: Table
     number: str = ""
     anchor: str = ""
+    layout: Literal["strips", "sheet"] = "strips"
+    """A sheet has one line of small pictures a strip."""
 
 
 @dataclass(frozen=True)
@@ -182,9 +196,10 @@ class Scale:
 
 @dataclass(frozen=True)
 class Scales:
-    """The scales of all methods."""
+    """Scales of methods whose colours mean the same."""
 
     block: ClassVar[str] = "scales"
+    meaning: Sentence
     scales: tuple[Scale, ...]
 
 
@@ -236,6 +251,7 @@ class Missing:
     block: ClassVar[str] = "missing"
     word: str
     reason: Sentence
+    verdict: str = "not_run"
 
 
 @dataclass(frozen=True)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from xai_audit import registry
-from xai_audit.explain import stages
+from xai_audit.explain.shares import BORDER, CENTRE
 from xai_audit.report.context import Context
 from xai_audit.report.document import Image
+from xai_audit.report.maps import Floats, Range, ShownMaps
 from xai_audit.report.style import INK, drawing, svg
 
-Floats = npt.NDArray[np.floating]
 Bytes = npt.NDArray[np.uint8]
 
 QUALITY = 85
@@ -25,51 +22,15 @@ SMALLEST_SIDE = 96
 BUDGET = 2_200_000
 """Bytes for all pictures of cases; the side shrinks first, then fewer cases are shown and the rest counted."""
 BYTES_A_PIXEL = 0.35
-SCALE_SHARE = 99.5
-"""Percentile of all pixels that the scale of a method ends at; a single outlier must not darken all other maps."""
 HATCH_EVERY = 6
+GROUND = 240.0
+"""Grey behind a map that lies over no image."""
+LINE = 96.0
 
 _SEQUENTIAL = ((0.0, (253, 231, 37)), (0.35, (246, 146, 30)), (0.7, (190, 40, 60)), (1.0, (92, 10, 84)))
 """From bright to dark with rising value, so that a print in grey keeps the order."""
 _POSITIVE = ((0.0, (255, 214, 140)), (0.5, (236, 130, 30)), (1.0, (150, 52, 4)))
 _NEGATIVE = ((0.0, (190, 214, 240)), (0.5, (70, 130, 190)), (1.0, (14, 52, 110)))
-
-
-@dataclass(frozen=True, eq=False)
-class ShownMaps:
-    """The maps of one method as they are drawn: one scale for all cases."""
-
-    label: str
-    maps: Floats
-    """(cases, height, width), signed where `is_signed`."""
-    is_signed: bool
-    end: float
-    """Map value at the end of the scale."""
-    largest: float
-    remarks: tuple[str, ...]
-    """One a case: the catalogue's key of what there is to say, or empty."""
-
-
-def shown_maps(label: str, use: str, parameters: Mapping[str, Any], raw: Floats, size: tuple[int, int]) -> ShownMaps:
-    """Raw maps through the stages of their kind, and the scale they share."""
-    kind = registry.method(use).map_kind
-    reduced = stages.reduce(raw, registry.method(use).reduction)
-    remarks = tuple(_remark(one, is_layer=kind == "layer") for one in reduced)
-    is_signed = kind == "windows" or parameters.get("relu") is False
-    signed = reduced if is_signed else stages.sign(reduced, "abs" if kind == "pixels" else "relu")
-    maps = stages.upsample(signed, size)
-    largest = float(np.abs(maps).max(initial=0.0))
-    end = float(np.percentile(np.abs(maps), SCALE_SHARE)) if maps.size else 0.0
-    return ShownMaps(label, maps, is_signed, end or largest, largest, remarks)
-
-
-def _remark(one: Floats, *, is_layer: bool) -> str:
-    low, high = float(one.min()), float(one.max())
-    if low == high == 0:
-        return "map.all_zero"
-    if low == high:
-        return "map.constant"
-    return "map.all_negative" if is_layer and high <= 0 else ""
 
 
 def _ramp(stops: Sequence[tuple[float, tuple[int, int, int]]], value: Floats) -> Floats:
@@ -83,17 +44,44 @@ def _colours(value: Floats, is_signed: bool) -> Floats:
     return np.where((value < 0)[..., None], _ramp(_NEGATIVE, -value), _ramp(_POSITIVE, value))
 
 
-def overlay(image: Bytes, one: Floats, end: float, *, is_signed: bool) -> Bytes:
+def overlay(image: Bytes, one: Floats, scale: Range) -> Bytes:
     """A map over the greyed input: the stronger the value the more colour; negative values are blue and hatched."""
-    value = np.clip(one / end, -1, 1) if end > 0 else np.zeros_like(one)
     grey = np.repeat(_rgb(image).mean(axis=2, keepdims=True), 3, axis=2) * 0.75 + 255 * 0.25
+    return _painted(grey, one, scale)
+
+
+def map_alone(one: Floats, scale: Range, side: int) -> Bytes:
+    """A map over even grey, with dotted lines around the parts whose shares are counted: all but the border, centre.
+
+    A small map is enlarged in whole steps to about `side` before the lines are drawn, so that they stay thin.
+    """
+    factor = max(1, side // max(one.shape))
+    large = np.kron(one, np.ones((factor, factor)))
+    drawn = _painted(np.full((*large.shape, 3), GROUND), large, scale)
+    for start, end in ((BORDER, 1 - BORDER), CENTRE):
+        drawn[_dotted_box(large.shape, start, end)] = LINE
+    return drawn
+
+
+def _painted(ground: Floats, one: Floats, scale: Range) -> Bytes:
+    value = np.clip(one / scale.end, -1, 1) if scale.end > 0 else np.zeros_like(one)
     strength = np.clip(np.abs(value) * 1.1, 0, 0.85)[..., None]
-    drawn = grey * (1 - strength) + _colours(value, is_signed) * strength
-    if is_signed:
+    drawn = ground * (1 - strength) + _colours(value, scale.is_signed) * strength
+    if scale.is_signed:
         rows, columns = np.indices(value.shape)
         lines = ((rows + columns) % HATCH_EVERY < 1) & (value < -0.15)
         drawn[lines] = drawn[lines] * 0.35
     return drawn.round().astype(np.uint8)
+
+
+def _dotted_box(shape: tuple[int, ...], start: float, end: float) -> npt.NDArray[np.bool_]:
+    height, width = shape
+    rows, columns = np.indices(shape)
+    top, bottom = round(start * height), max(round(end * height) - 1, 0)
+    left, right = round(start * width), max(round(end * width) - 1, 0)
+    is_line = np.isin(rows, (top, bottom)) & (columns >= left) & (columns <= right)
+    is_line |= np.isin(columns, (left, right)) & (rows >= top) & (rows <= bottom)
+    return np.asarray(is_line & ((rows + columns) % 4 < 2))
 
 
 def _rgb(image: Bytes) -> Floats:
@@ -159,44 +147,51 @@ def map_alt(context: Context, shown: ShownMaps, index: int) -> str:
     name = context.method_name(shown.label)
     if shown.remarks[index]:
         return context.label("alt.map_empty").format(method=name, remark=context.label(shown.remarks[index]))
-    one = shown.maps[index]
+    return array_alt(context, name, shown.maps[index], is_signed=shown.scale.is_signed)
+
+
+def array_alt(context: Context, name: str, one: Floats, *, is_signed: bool) -> str:
+    """The same of any map with a name."""
     high, low = float(one.max()), float(one.min())
-    row, column = np.unravel_index(int(one.argmax()), one.shape)
-    where = context.label(f"alt.place.p{_third(int(row), one.shape[0])}{_third(int(column), one.shape[1])}")
     share = float((one >= high / 2).mean()) if high > 0 else 0.0
     text = context.label("alt.map").format(
-        method=name, place=where, high=context.numbers.plain(high), low=context.numbers.plain(low),
-        share=context.numbers.value("area", share, "share"),
+        method=name, place=place_of_largest(context, one), high=context.numbers.plain(high),
+        low=context.numbers.plain(low), share=context.numbers.value("area", share, "share"),
     )  # fmt: skip
     negative = float((one < 0).mean())
-    if shown.is_signed and negative > 0:
+    if is_signed and negative > 0:
         text += " " + context.label("alt.map_negative").format(share=context.numbers.value("area", negative, "share"))
     return text
+
+
+def place_of_largest(context: Context, one: Floats) -> str:
+    """Where a map is largest, in words: one of nine parts of the image."""
+    row, column = np.unravel_index(int(one.argmax()), one.shape)
+    return context.label(f"alt.place.p{_third(int(row), one.shape[0])}{_third(int(column), one.shape[1])}")
 
 
 def _third(place: int, length: int) -> int:
     return min(2, 3 * place // length)
 
 
-def scale_image(context: Context, shown: ShownMaps) -> Image:
-    """The colour scale of a method with its ends."""
-    start = -shown.end if shown.is_signed else 0.0
+def scale_image(context: Context, name: str, label: str, scale: Range) -> Image:
+    """The colour scale of a method with its ends; `name` tells the picture from others."""
     with drawing(2.05, 0.42) as (figure, axes):
-        line = np.linspace(-1 if shown.is_signed else 0, 1, 128)
+        line = np.linspace(-1 if scale.is_signed else 0, 1, 128)
         strength = np.clip(np.abs(line) * 1.1, 0, 0.85)[:, None]
-        colours = _colours(line, shown.is_signed) * strength + 235 * (1 - strength)
-        axes.imshow(colours[None].astype(np.uint8), aspect="auto", extent=(start, shown.end or 1.0, 0, 1))
-        if shown.is_signed:
+        colours = _colours(line, scale.is_signed) * strength + 235 * (1 - strength)
+        axes.imshow(colours[None].astype(np.uint8), aspect="auto", extent=(scale.start, scale.end or 1.0, 0, 1))
+        if scale.is_signed:
             axes.fill_between(
-                [start, 0], 0, 1, facecolor="none", edgecolor=INK, hatch="\\\\\\\\", linewidth=0, alpha=0.6
+                [scale.start, 0], 0, 1, facecolor="none", edgecolor=INK, hatch="\\\\\\\\", linewidth=0, alpha=0.6
             )
-        ticks = [start, 0.0, shown.end] if shown.is_signed else [0.0, shown.end]
+        ticks = [scale.start, 0.0, scale.end] if scale.is_signed else [0.0, scale.end]
         axes.set_xticks(ticks, [context.numbers.plain(tick) for tick in ticks])
         axes.set_yticks([])
         axes.tick_params(length=2, labelsize=7.5)
         axes.spines["left"].set_visible(False)
         data = svg(figure)
-    alt = context.label("alt.scale.signed" if shown.is_signed else "alt.scale.plain").format(
-        method=context.method_name(shown.label), low=context.numbers.plain(start), high=context.numbers.plain(shown.end)
+    alt = context.label("alt.scale.signed" if scale.is_signed else "alt.scale.plain").format(
+        method=context.method_name(label), low=context.numbers.plain(scale.start), high=context.numbers.plain(scale.end)
     )
-    return Image(f"scale-{shown.label}", "image/svg+xml", data, alt)
+    return Image(name, "image/svg+xml", data, alt)

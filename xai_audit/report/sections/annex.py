@@ -32,8 +32,8 @@ def section(context: Context, used: str) -> tuple[Block, ...]:
 
 def _log(context: Context) -> Table:
     """Never shortened: every evidence id that the text cites leads here."""
-    columns = columns_of(context, "evidence", "step", "state", "cases", "forwards", "backwards",
-                         numbers=("cases", "forwards", "backwards"))  # fmt: skip
+    columns = columns_of(context, "evidence", "step", "state", "cases", "forwards", "partial",
+                         "backwards", numbers=("cases", "forwards", "partial", "backwards"))  # fmt: skip
     rows = tuple(_log_row(context, record) for record in context.run.records)
     return Table(context.label("annex.log_caption"), columns, rows, anchor="log")
 
@@ -50,6 +50,7 @@ def _log_row(context: Context, record: Evidence) -> Row:
         cell(context.label(f"status.{record.status}"), verdict=_VERDICT[record.status]),
         cell(number(write.group(cases), record.id) if cases else "–"),
         cell(number(write.count(record.passes.forwards), record.id)),
+        cell(number(write.count(record.passes.partial), record.id)),
         cell(number(write.count(record.passes.backwards), record.id)),
     )
 

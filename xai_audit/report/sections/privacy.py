@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from xai_audit.report.context import Context
 from xai_audit.report.numbers import SMALL, WITHHELD
@@ -43,3 +43,20 @@ def shown_counts(context: Context, counts: Sequence[int]) -> list[int]:
     if shown.count(SMALL) == 1 and others:
         shown[min(others, key=lambda place: counts[place])] = WITHHELD
     return shown
+
+
+def groups_shown(context: Context, members: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+    """Groups of cases whose mean may be shown: large enough, and where single cases are not shown also none that a
+    difference of two means would tell."""
+    large = {name: cases for name, cases in members.items() if cases and context.numbers.may_show(len(cases))}
+    if context.spec.data.show.images:
+        return large
+    shown: dict[str, frozenset[str]] = {}
+    for name, cases in sorted(large.items(), key=lambda entry: -len(entry[1])):
+        if all(_tells_nothing(context, cases, other) for other in shown.values()):
+            shown[name] = cases
+    return {name: large[name] for name in large if name in shown}
+
+
+def _tells_nothing(context: Context, part: frozenset[str], whole: frozenset[str]) -> bool:
+    return not part < whole or context.numbers.may_show(len(whole - part))
