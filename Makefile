@@ -4,6 +4,8 @@
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell \
 	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))) python3)
 AUDIT ?= audits/industrial/solar-cells.yaml
+# What `make bench` measures: cpu or cuda.
+DEVICE ?= cpu
 # APT=no: say what the system lacks, but never install it.
 APT ?= yes
 
@@ -15,7 +17,7 @@ CHECK_SYSTEM := $(PYTHON) scripts/check_system.py $(if $(filter no,$(APT)),--no-
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: audit test lint docs format clean help system system-test
+.PHONY: audit test lint docs bench format clean help system system-test
 
 # 0 and 1 both mean that the audit ran: a model that misses a criterion is a result. 2 and 3 mean that there is none.
 audit: $(VENV)/.stamp-audit  ## install, run a real audit, say where its report and verdict are
@@ -39,6 +41,10 @@ lint: $(VENV)/.stamp-test  ## format, lint, types and imports
 
 docs: $(VENV)/.stamp-test  ## only the tests of the documentation: links, commands, examples
 	$(BIN)/python -m pytest tests/test_repository.py -k docs
+
+bench: $(VENV)/.stamp-test  ## time our methods beside raw passes and other libraries; DEVICE=cuda for a GPU
+	$(BIN)/python -m benchmarks.run --device $(DEVICE)
+	$(BIN)/python -m benchmarks.page
 
 format: $(VENV)/.stamp-test  ## put the code into the shape that `make lint` wants
 	$(BIN)/ruff check --fix .
