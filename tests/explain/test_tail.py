@@ -9,15 +9,17 @@ import nets
 import numpy as np
 import pytest
 import torch
+from asking import outcomes
 from torch import Tensor, nn
 
 from xai_audit.errors import Refusal
 from xai_audit.explain.affine import is_affine
+from xai_audit.explain.explained import Explained
 from xai_audit.explain.tail import Tail, without_channels
 from xai_audit.model.audited import AuditedModel
 from xai_audit.model.graph import Graph
 from xai_audit.model.layers import SpatialLayer
-from xai_audit.spec.schema import TokenLayout, Tokens
+from xai_audit.spec.schema import AblationCam, TokenLayout, Tokens
 
 
 class Skipping(nn.Module):
@@ -292,3 +294,26 @@ def test_the_model_is_left_as_found() -> None:
     assert all(torch.equal(value, state[name]) for name, value in module.state_dict().items())
     assert all(not part._forward_hooks for part in module.modules())
     assert all(parameter.requires_grad for parameter in module.parameters())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_ablation_runs_the_tail_of_a_net_in_low_precision(dtype: torch.dtype) -> None:
+    """The tail reads the layer alone: its values come back in the precision that the net computes in."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.head = nn.Conv2d(3, 4, 3, padding=1), nn.Linear(4, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(torch.relu(self.conv(x)).mean((2, 3)))
+
+    module = nets.seeded(Net)
+    methods = [AblationCam(use="ablation_cam", layer="conv")]
+    raws = []
+    for kept in (torch.float32, dtype):
+        model = nets.audit(module.to(kept))
+        found = outcomes(model, nets.model_spec(), methods, nets.pixels(2), (0.5, 0.5, 0.5))["ablation_cam"]
+        assert isinstance(found, Explained), found
+        raws.append(found.raw.ravel())
+    assert np.corrcoef(*raws)[0, 1] > 0.98

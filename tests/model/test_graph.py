@@ -346,3 +346,15 @@ def test_tensors_of_an_output_are_all_found() -> None:
         2,
         3,
     ]
+
+
+def test_a_net_with_hooks_of_its_own_is_not_recorded() -> None:
+    """They would be called with pictures that hold no numbers; without them the same net is recorded."""
+    seen: list[type] = []
+    module = nets.seeded(nets.GapNet)
+    handle = module.conv.register_forward_hook(lambda *given: seen.append(type(given[2])))
+    with pytest.raises(Refusal, match="hooks of its own"):
+        Graph.record(nets.audit(module), ())
+    assert not seen
+    handle.remove()
+    Graph.record(nets.audit(module), ())

@@ -325,3 +325,25 @@ def test_bits_are_compared(one: list[float], other: list[float], is_same: bool, 
 def test_answers_of_a_device_come_in_their_places() -> None:
     assert _told([True, torch.tensor(False), False, torch.tensor(True)]) == [True, False, False, True]
     assert _told([]) == []
+
+
+def test_inference_mode_and_autocast_of_the_caller_do_not_hold_inside() -> None:
+    """Nothing can be differentiated in inference mode; half precision is the spec's to choose."""
+    module = nets.seeded(nets.GapNet)
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16), left_as_found(module):
+        assert not torch.is_inference_mode_enabled()
+        assert not torch.is_autocast_enabled("cpu")
+        x = torch.rand(1, 3, 16, 16).requires_grad_()
+        with torch.enable_grad():
+            score = module(x).sum()
+        assert score.dtype == torch.float32
+        assert torch.autograd.grad(score, [x])[0].any()
+
+
+def test_the_modes_of_the_caller_hold_again_afterwards() -> None:
+    module = nets.seeded(nets.GapNet)
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+        with left_as_found(module):
+            pass
+        assert torch.is_inference_mode_enabled()
+        assert torch.is_autocast_enabled("cpu")

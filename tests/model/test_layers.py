@@ -12,7 +12,7 @@ from torchvision.models import resnet18
 from xai_audit.errors import ModelError, Refusal
 from xai_audit.model.audited import AuditedModel
 from xai_audit.model.factory import build_module
-from xai_audit.model.layers import SpatialLayer, hooked, resolve_layers, spatial
+from xai_audit.model.layers import SpatialLayer, dry_forward, hooked, resolve_layers, spatial
 from xai_audit.spec.schema import Layer, TokenLayout, Tokens
 
 
@@ -153,3 +153,17 @@ def test_a_scripted_module_is_refused_where_hooks_do_not_fire() -> None:
         net = Outer()
     with pytest.raises(Refusal, match="pass the original"):
         raise resolved(nets.audit(net), Layer(path="inner.0"))  # type: ignore[misc]
+
+
+def test_a_dry_forward_that_does_not_fit_for_two_images_is_made_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = nets.audit(nets.seeded(nets.GapNet))
+    whole = type(model).forward
+
+    def forward(self: AuditedModel, pixels: torch.Tensor) -> object:
+        if len(pixels) > 1:
+            raise MemoryError
+        return whole(self, pixels)
+
+    monkeypatch.setattr(type(model), "forward", forward)
+    found = {entry.path: entry.shape for entry in dry_forward(model)}
+    assert found["conv"] == (1, 3, 16, 16)

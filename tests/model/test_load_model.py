@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from xai_audit.errors import InputError, ModelError
 from xai_audit.model.guard import left_as_found
 from xai_audit.model.load import in_fast_format, load_model
-from xai_audit.model.state import state_digest
+from xai_audit.model.state import check_materialised, state_digest
 from xai_audit.model.weights import source_digest, weights_digest
 from xai_audit.spec.schema import Model, Weights
 
@@ -493,3 +493,13 @@ def test_loading_leaves_the_random_state(tmp_path: Path) -> None:
     before = torch.get_rng_state()
     load_model(nets.model_spec().model_copy(update={"factory": "lazy.py:Net"}), tmp_path)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_net_built_in_inference_mode_is_wrong_input() -> None:
+    def made() -> nn.Module:
+        with torch.inference_mode():
+            return nets.GapNet()
+
+    with pytest.raises(ModelError, match=r"made in torch.inference_mode.*Build the network outside"):
+        check_materialised(made())
+    check_materialised(nets.GapNet())

@@ -14,12 +14,14 @@ import torch
 from torch import Tensor
 
 from xai_audit.evidence.records import NO_PASSES, Passes
+from xai_audit.explain.batch_norm import sound_batch_norm
 from xai_audit.explain.maps import Maps
 from xai_audit.explain.passes import PassCounter, free_memory, memory_error
 from xai_audit.explain.questions import Ablations, Array, Asking, Key, Masked, Points, Question, Windows
 from xai_audit.explain.transfer import Coming, on_device
 from xai_audit.model.audited import AuditedModel, RawOutput, is_out_of_memory
 from xai_audit.model.layers import SpatialLayer, hooked
+from xai_audit.model.outputs import LOW_PRECISION
 from xai_audit.model.targets import Target, no_gradient
 
 
@@ -280,7 +282,8 @@ def gradients(model: AuditedModel, counter: PassCounter, parts: Sequence[Part]) 
         return
     pixels = _together([pixels for _, pixels in made]).requires_grad_()
     with torch.enable_grad():
-        output = model.raw_output(pixels)
+        with sound_batch_norm(pixels):
+            output = model.raw_output(pixels)
         values = [(part, _own_target(part, rows)) for part, rows in _split([part for part, _ in made], output)]
         total = torch.cat([value for _, value in values]).sum()
         if not total.requires_grad:
@@ -366,7 +369,9 @@ class AblatedByTail:
             self.counter.add(Passes(forwards=1))
             part.job.askers[0].passes += Passes(forwards=1)
         else:
-            state = self.tail.state(image.outputs[self.layer.path])
+            output = image.outputs[self.layer.path]  # in float32 where the network computes in less
+            low = self.model.dtype in LOW_PRECISION
+            state = self.tail.state(output.to(self.model.dtype) if low else output)
         self.state = (image, state)
         return state
 

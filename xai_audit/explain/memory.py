@@ -53,7 +53,11 @@ def _pass(model: AuditedModel, pixels: Tensor, *, gradient: bool) -> None:
         pixels = pixels.clone().requires_grad_(gradient)
         total = _total(model.raw_output(pixels))
     if gradient and total.requires_grad:
-        torch.autograd.grad(total, [pixels], allow_unused=True)
+        try:
+            torch.autograd.grad(total, [pixels], allow_unused=True)
+        except Exception as error:  # a backward that fails is told to those who want one
+            if is_out_of_memory(error):
+                raise
 
 
 def _total(output: RawOutput) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 from xai_audit.errors import AuditError, Refusal, StepError
 from xai_audit.evidence.records import Passes
 from xai_audit.explain.baselines import FillSources
+from xai_audit.explain.batch_norm import sound_batch_norm
 from xai_audit.explain.rectifiers import Rectifiers, rectified
 from xai_audit.explain.transfer import DeviceMaps
 from xai_audit.model.audited import AuditedModel, check_output, is_out_of_memory
@@ -190,6 +191,7 @@ def _forward(model: AuditedModel, pixels: Tensor, requests: Sequence[Request], i
     with (
         torch.set_grad_enabled(needs.any_gradient),
         hooked(model.module, {path: layer.keep for path, layer in kept.items()}),
+        sound_batch_norm(pixels),
         rectified() if follows_rule else nullcontext() as rectifiers,
     ):
         output = model.raw_output(pixels)

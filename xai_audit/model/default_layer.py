@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from torch import nn
 
 from xai_audit.model.audited import AuditedModel
-from xai_audit.model.layers import DRY_CASES, Ran
+from xai_audit.model.layers import Ran
 from xai_audit.spec.schema import Layer, Layout, TokenLayout, Tokens
 
 MOST_PREFIX = 16
@@ -121,7 +121,7 @@ def _is_nhwc(entry: Ran) -> bool:
     """A norm or a linear map over the last of four axes: the channels stand last."""
     width = getattr(entry.module, "normalized_shape", getattr(entry.module, "out_features", None))
     channels = width[-1] if isinstance(width, tuple) else width
-    is_last = len(entry.shape) == 4 and entry.shape[0] == DRY_CASES and entry.shape[3] == channels
+    is_last = len(entry.shape) == 4 and entry.shape[0] == entry.cases and entry.shape[3] == channels
     return is_last and "2d" not in _kind(entry)
 
 

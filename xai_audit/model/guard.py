@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
@@ -27,24 +27,39 @@ def left_as_found(module: nn.Module) -> Iterator[None]:
 
     Put back in silence: training flags, requires_grad, gradients, hooks, global random state, default dtype, grad mode.
     A parameter or buffer that was changed, replaced, added or removed is put back and raises ModelError that names it:
-    results made on the way are of another model. After an error in the body that error goes on, with a note.
+    results made on the way are of another model. After an error in the body that error goes on, with a note. The
+    caller's inference mode and autocast do not hold inside.
     """
-    found = _Found.of(module)
-    with global_state_kept():
-        try:
-            found.prepare()
-            yield
-        except BaseException as error:
-            changed = found.restore()
-            if changed:
-                error.add_note(f"The step had changed {', '.join(changed[:10])}; put back.")
-            raise
-    changed = found.restore()
+    with _modes_of_the_caller_off():
+        found = _Found.of(module)
+        with global_state_kept():
+            try:
+                found.prepare()
+                yield
+            except BaseException as error:
+                changed = found.restore()
+                if changed:
+                    error.add_note(f"The step had changed {', '.join(changed[:10])}; put back.")
+                raise
+        changed = found.restore()
     if changed:
         more = f" and {len(changed) - 10} more" if len(changed) > 10 else ""
         named = f"{', '.join(changed[:10])}{more}"
         fix = "They were put back. A network must not write to its own state in eval mode."
         raise ModelError("model", f"a step changed {named}", "parameters and buffers bit-equal before and after", fix)
+
+
+@contextmanager
+def _modes_of_the_caller_off() -> Iterator[None]:
+    """Neither inference mode, in which nothing can be differentiated, nor autocast, which is not the spec's."""
+    with ExitStack() as stack:
+        if torch.is_inference_mode_enabled():
+            stack.enter_context(torch.inference_mode(False))  # which turns gradients on
+            torch.set_grad_enabled(False)
+        for kind in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        yield
 
 
 @contextmanager

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from xai_audit.errors import ModelError, Refusal, StepError
-from xai_audit.model.audited import AuditedModel
+from xai_audit.model.audited import AuditedModel, is_out_of_memory
 from xai_audit.model.guard import left_as_found
 from xai_audit.spec.schema import Layer, Layout, TokenLayout
 
 DRY_CASES = 2
-"""Images of a dry forward: two, to tell the axis of cases from others."""
+"""Images of a dry forward: two, to tell the axis of cases from others; one where memory runs out on two."""
 
 
 @dataclass(frozen=True)
@@ -94,11 +94,13 @@ class Ran:
     calls: int
     hands_on: bool
     """The output is the very tensor that another module gave just before: a container's is its last child's."""
+    cases: int = DRY_CASES
+    """Images of that forward."""
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of a tensor with one row a case; empty for anything else."""
-        is_of_cases = isinstance(self.output, Tensor) and self.output.ndim > 0 and len(self.output) == DRY_CASES
+        is_of_cases = isinstance(self.output, Tensor) and self.output.ndim > 0 and len(self.output) == self.cases
         return tuple(self.output.shape) if is_of_cases and isinstance(self.output, Tensor) else ()
 
 
@@ -112,9 +114,9 @@ def resolve_layers(
     if not wanted:
         return {}
     paths = [path for path, _ in model.module.named_modules() if path]
-    for layer in wanted.values():
+    for label, layer in wanted.items():
         if layer.path not in paths:
-            raise _no_such_path(layer.path, paths)
+            raise _no_such_path(label, layer.path, paths)
     ran = dry_forward(model) if ran is None else ran
     return {key: _resolved(layer, ran) for key, layer in wanted.items()}
 
@@ -147,7 +149,7 @@ def _spatial_output(layer: Layer, ran: Sequence[Ran]) -> Tensor:
         raise Refusal(where, f"it gives {_shape(output)}", "(N, channels, height, width)", fix.rstrip())
     place = spatial(output, layer.layout, layer.path)
     if not found.shape or not output.is_floating_point():
-        told = f"{len(output)} rows for {DRY_CASES} images" if not found.shape else f"values of type {output.dtype}"
+        told = f"{len(output)} rows for {found.cases} images" if not found.shape else f"values of type {output.dtype}"
         fix = f"Name a module before it. {_nearest(found, ran)}".rstrip()
         raise Refusal(where, f"it gives {told}", "floating values, one row for each image", fix)
     if place.shape[2] * place.shape[3] == 1:
@@ -171,6 +173,15 @@ def noise(model: AuditedModel, cases: int, seed: int = 0) -> Tensor:
 
 def dry_forward(model: AuditedModel) -> tuple[Ran, ...]:
     """What each module gave for noise, in the order in which they ended; not counted as a pass."""
+    try:
+        return _ran(model, DRY_CASES)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+    return _ran(model, 1)
+
+
+def _ran(model: AuditedModel, cases: int) -> tuple[Ran, ...]:
     outputs: dict[str, list[tuple[object, bool]]] = {}
     last: list[weakref.ref[Tensor]] = []
 
@@ -187,8 +198,8 @@ def dry_forward(model: AuditedModel) -> tuple[Ran, ...]:
         path: partial(keep, path) for path, module in modules.items() if not isinstance(module, torch.jit.ScriptModule)
     }
     with left_as_found(model.module), hooked(model.module, hooks), torch.no_grad():
-        model.forward(noise(model, DRY_CASES))
-    return tuple(Ran(path, modules[path], *_last(given)) for path, given in outputs.items())
+        model.forward(noise(model, cases))
+    return tuple(Ran(path, modules[path], *_last(given), cases) for path, given in outputs.items())
 
 
 def _last(given: list[tuple[object, bool]]) -> tuple[object, int, bool]:
@@ -196,15 +207,16 @@ def _last(given: list[tuple[object, bool]]) -> tuple[object, int, bool]:
     return output, len(given), hands_on
 
 
-def _no_such_path(path: str, paths: Sequence[str]) -> ModelError:
+def _no_such_path(label: str, path: str, paths: Sequence[str]) -> ModelError:
+    where = f"methods.{label}.layer"
     if not paths:
         fix = "The network has no named modules; use a method that needs no layer (saliency, occlusion)."
-        return ModelError("model.layers", f"layer {path!r}", "a module of the network", fix)
+        return ModelError(where, f"layer {path!r}", "a module of the network", fix)
     near = difflib.get_close_matches(path, paths, 3, 0.5)
     shown = [name for name in paths if name.count(".") <= 1]
     listed = ", ".join(shown[:12]) + (f" and {len(paths) - 12} more" if len(paths) > 12 else "")
     hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else "Correct the path."
-    return ModelError("model.layers", f"layer {path!r}", f"a module of the network ({listed})", hint)
+    return ModelError(where, f"layer {path!r}", f"a module of the network ({listed})", hint)
 
 
 def unreached(path: str) -> Refusal:

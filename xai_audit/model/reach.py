@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from xai_audit.errors import AuditError, Refusal
+from xai_audit.errors import AuditError, ModelError, Refusal
 from xai_audit.model.audited import AuditedModel
 from xai_audit.model.guard import left_as_found
 from xai_audit.model.layers import SpatialLayer, hooked, noise
@@ -39,7 +39,10 @@ def _moved_by_gradient(model: AuditedModel, layers: Sequence[SpatialLayer], spec
 
     hooks = {layer.path: (lambda output, path=layer.path: keep(path, output)) for layer in layers}
     with torch.enable_grad(), hooked(model.module, hooks):
-        output = model.raw_output(noise(model, 1).requires_grad_())
+        try:
+            output = model.raw_output(noise(model, 1).requires_grad_())
+        except ModelError:  # a net that runs without gradients only: then a changed value must show what it moves
+            return set()
         target = _frozen(spec, model, output)
         total = None if target is None else target.value(output).sum()
         if total is None or not total.requires_grad:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import operator
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -67,6 +69,8 @@ def record(model: AuditedModel, layers: Sequence[str]) -> Graph:
     """
     if model.task == "detection":
         raise _refusal("a detector, whose number of boxes depends on the image")
+    if any(map(_has_foreign_hooks, model.module.modules())):
+        raise _refusal("a network with hooks of its own, which want to see real images")
     try:
         try:
             graph = _followed(model, layers, EXAMPLE_ROWS, any_rows=True)
@@ -78,6 +82,15 @@ def record(model: AuditedModel, layers: Sequence[str]) -> Graph:
             raise
         reason = next(iter(str(error).strip().splitlines()), "")[:200]
         raise _refusal(f"a network that torch.export cannot follow ({type(error).__name__}: {reason})") from error
+
+
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
+def _has_foreign_hooks(module: nn.Module) -> bool:
+    """Whether a module has hooks that torch itself did not put there (as its weight_norm and pruning do)."""
+    hooks = [hook for name in HOOKS for hook in (getattr(module, name, None) or {}).values()]
+    return any(not str(getattr(hook, "__module__", "")).startswith("torch.") for hook in hooks)
 
 
 def _refusal(found: str) -> Refusal:
@@ -105,8 +118,8 @@ def _exported(model: AuditedModel, layers: Sequence[str], rows: int, *, any_rows
     grey = torch.full((rows, model.input.channels, *model.input.size), 0.5, device=model.device)
     batch = ({0: torch.export.Dim.AUTO},) if any_rows else None
     marks = {path: partial(_marked, path) for path in layers}
-    with hooked(model.module, marks), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch.export's own code
+    with hooked(model.module, marks), warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore")  # of torch.export's own code, which also prints what it cannot follow
         return torch.export.export(_Plain(model), (model.normalise(grey),), dynamic_shapes=batch, strict=False)
 
 

@@ -157,13 +157,18 @@ def _dtype(tensor: Tensor) -> str:
 
 
 def check_materialised(module: nn.Module) -> None:
-    """Raises ModelError for a module with lazy parameters, whose shapes are not known yet."""
+    """Raises ModelError for lazy parameters, whose shapes are not known yet, and for tensors of inference mode."""
     lazy = [name for name, tensor in _tensors(module) if is_lazy(tensor)]
     if lazy:
         fix = "Run the network once on an image of the input size inside the factory."
         raise ModelError(
             "model.factory", _listed(lazy, "lazy parameter", "lazy parameters"), "parameters with shapes", fix
         )
+    cut = [name for name, tensor in _tensors(module) if tensor.is_inference()]
+    if cut:
+        found = f"{_listed(cut, 'tensor', 'tensors')} made in torch.inference_mode: no gradient passes them"
+        fix = "Build the network outside torch.inference_mode; torch.no_grad does no harm."
+        raise ModelError("model.factory", found, "tensors that take part in a gradient", fix)
 
 
 def check_finite(module: nn.Module) -> None:
