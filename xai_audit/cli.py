@@ -230,7 +230,7 @@ def _plan_table(made: Any, counts: Any, estimate: Any) -> None:
     console = Console()
     console.print(table)
     for step in made.steps:
-        if step.cost.certainty != "exact":
+        if step.cost.because:
             console.print(f"{marks[step.cost.certainty]}{step.title}: {step.cost.because}.")
     if estimate:
         console.print(

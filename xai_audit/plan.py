@@ -170,11 +170,9 @@ def _readers(spec: AuditSpec, methods: Sequence[Method], chosen: Step, profile: 
         "layers": {name: _json(layer) for name, layer in spec.model.layers.items()},
         "compute": _json(spec.compute),
     }
-    one, cases = pass_passes(methods), explained + _gate_cases(spec, explained)
-    passes = Passes(one.forwards * cases, one.backwards * cases)
     parents = (chosen.id, profile.id)
     shared = _step(spec.audit.seed, "pass", "pass", parents=parents, cases=explained, parameters=parameters)
-    shared = replace(shared, unit=shared.id, cost=_gated(spec, Cost(passes)))
+    shared = replace(shared, unit=shared.id, cost=_pass_cost(spec, methods, explained))
     steps = [_explanation(spec, method, (shared.id, *parents), explained) for method in methods]
     return [shared, *(replace(step, unit=shared.id) for step in steps)]
 
@@ -212,15 +210,26 @@ def with_facts(plan: Plan, spec: AuditSpec, facts: ModelFacts | None = None) -> 
     """The plan with the passes of its query askers, as far as they are known; `facts` are the loaded model's."""
     if spec.model is None:
         return plan
+    refused = facts.refused if facts is not None else {}
+    methods = [method for method in spec.methods if method.label not in refused]
     explained = max((step.cases for step in plan.steps if step.kind == "explanation"), default=0)
-    costs = query_costs(spec.methods, spec.model.input, explained + _gate_cases(spec, explained), facts)
-    return Plan(tuple(_with_cost(spec, step, costs) for step in plan.steps))
+    costs = query_costs(methods, spec.model.input, explained + _gate_cases(spec, explained), facts)
+    costs = {label: _gated(spec, cost) for label, cost in costs.items()}
+    costs |= {label: Cost(because=f"will be refused: {reason}") for label, reason in refused.items()}
+    return Plan(tuple(_with_cost(spec, step, methods, costs) for step in plan.steps))
 
 
-def _with_cost(spec: AuditSpec, step: Step, costs: Mapping[str, Cost]) -> Step:
+def _with_cost(spec: AuditSpec, step: Step, methods: Sequence[Method], costs: Mapping[str, Cost]) -> Step:
+    if step.kind == "pass":
+        return replace(step, cost=_pass_cost(spec, methods, step.cases))
     if step.kind != "explanation" or step.subject not in costs:
         return step
-    return replace(step, cost=_gated(spec, costs[step.subject]))
+    return replace(step, cost=costs[step.subject])
+
+
+def _pass_cost(spec: AuditSpec, methods: Sequence[Method], explained: int) -> Cost:
+    one, cases = pass_passes(methods), explained + _gate_cases(spec, explained)
+    return _gated(spec, Cost(Passes(one.forwards * cases, one.backwards * cases)))
 
 
 def _localisation(spec: AuditSpec, chosen: Step, explanations: Sequence[Step]) -> list[Step]:

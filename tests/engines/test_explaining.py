@@ -9,7 +9,7 @@ from tiny import write_audit
 
 from xai_audit.engines.preparing import prepare
 from xai_audit.engines.progress import Silent
-from xai_audit.evidence.records import Evidence
+from xai_audit.evidence.records import NO_PASSES, Evidence, Passes
 from xai_audit.explain import occlusion
 from xai_audit.model.load import load_model
 from xai_audit.opening import digest_inputs
@@ -113,6 +113,21 @@ def test_a_method_over_its_budget_is_refused_and_the_others_go_on(tmp_path: Path
     assert found["dear"].status == "not_applicable"
     assert found["dear"].failure is not None and "`budget`" in found["dear"].failure.message
     assert {record.status for name, record in found.items() if name != "dear"} == {"measured"}
+
+
+def test_the_plan_says_beforehand_what_will_be_refused(tmp_path: Path) -> None:
+    more = "  - {use: grad_cam, name: late, layer: head}\n  - {use: smooth_grad, name: dear, budget: 9}\n"
+    spec = audit_of_all(tmp_path / "a", more)
+    loaded = load_spec(spec)
+    assert loaded.spec.model is not None
+    facts = prepare(load_model(loaded.spec.model, loaded.folder, "cpu"), loaded.spec).facts
+    plan = with_facts(make_plan(loaded.spec, digest_inputs(loaded).counts), loaded.spec, facts)
+    told = {step.subject: step.cost for step in plan.steps if "will be refused" in step.cost.because}
+    assert sorted(told) == ["dear", "late"]
+    assert told["dear"].passes == NO_PASSES
+    assert "'head'" in told["late"].because
+    shared = next(step for step in plan.steps if step.kind == "pass")
+    assert shared.passes == Passes(9, 27), "the refused reader changes nothing"
 
 
 @pytest.mark.slow

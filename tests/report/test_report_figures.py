@@ -77,6 +77,12 @@ def test_an_all_negative_map_is_said_and_a_signed_one_keeps_its_sign() -> None:
     assert signed.maps.max() < 0
 
 
+@pytest.mark.parametrize(("factor", "key"), [(0.01, "map.weak"), (0.1, "")])
+def test_a_map_too_weak_for_the_common_scale_is_said(factor: float, key: str) -> None:
+    raw = np.stack([np.eye(4) * factor, np.eye(4), np.eye(4)]).astype(np.float32)
+    assert shown_maps("occlusion", "occlusion", raw, (4, 4)).remarks == (key, "", "")
+
+
 def test_maps_of_one_method_share_one_scale() -> None:
     raw = np.stack([np.eye(4), 10 * np.eye(4)]).astype(np.float32)
     shown = shown_maps("grad_cam", "grad_cam", raw, (4, 4))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -51,9 +51,11 @@ def prepare(model: AuditedModel, spec: AuditSpec) -> Prepared:
     kinds = {m.label: _tail_kind(m, tails.get(ablated[m.label].path)) for m in wanted if m.label in ablated}
     channels = {label: layer.channels for label, layer in layers.items() if isinstance(layer, SpatialLayer)}
     trunks = {label for label, layer in ablated.items() if layer.path in tails and tails[layer.path].reads_trunk}
-    facts = ModelFacts(channels, kinds, frozenset(trunks), incremental is not None)
+    facts = ModelFacts(channels, kinds, frozenset(trunks), incremental=incremental is not None)
     refused = {m.label: found for m in wanted if (found := over_budget(m, spec.model.input, facts))}
-    return Prepared({**layers, **refused}, tails, incremental, facts, whole_net)
+    fitted = {**layers, **refused}
+    told = {label: str(layer) for label, layer in fitted.items() if isinstance(layer, Refusal)}
+    return Prepared(fitted, tails, incremental, replace(facts, refused=told), whole_net)
 
 
 def _layer(layers: Mapping[str, SpatialLayer | Refusal], label: str) -> SpatialLayer | None:

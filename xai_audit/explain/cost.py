@@ -67,6 +67,8 @@ class ModelFacts:
     """How ablation_cam's channels are answered, by method label."""
     trunks: frozenset[str] = frozenset()
     """Labels of ablation_cams whose tail reads the trunk beside the layer: one forward keeps what it reads."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Why a method will be refused, by label."""
     incremental: bool = False
     """Whether occlusion computes only what a window changes."""
 
@@ -171,8 +173,8 @@ def query_costs(
     for method in askers:
         try:
             cost = asker_cost(method, model_input, facts)
-        except Refusal:
-            cost = Cost(certainty="at_most", because="refused before it starts")
+        except Refusal as refusal:
+            cost = Cost(certainty="at_most", because=f"will be refused: {refusal}")
         rows = set(_rows(method, model_input))
         passes = _without(cost.passes, len(rows & asked))
         asked |= rows

@@ -29,6 +29,8 @@ Progress = Callable[[Passes], None]
 
 ROWS_CPU, ROWS_CUDA = 16, 64
 MEMORY_MB_CPU = 512
+FEWEST_PLACES = 4
+"""A layer with a shorter side than this is called coarse."""
 MEBIBYTE = 2**20
 
 
@@ -155,7 +157,7 @@ class Collected:
             parameters={**(parameters or {}), **self.maps[0].parameters},
             target=target_record(self.method.target) if uses_target else {},
             explained=tuple(self.names) if uses_target else (),
-            warnings=self._warnings(counts or {}),
+            warnings=(*_coarse(self.maps[0].raw, self.method), *self._warnings(counts or {})),
             passes=passes,
             summary=dict(summary or {}),
             ids=tuple(self.ids),
@@ -222,6 +224,14 @@ def layer_record(layer: SpatialLayer) -> dict[str, object]:
     """The layer that a method reads, among its parameters."""
     layout = layer.layout if isinstance(layer.layout, str) else layer.layout.model_dump(mode="json")
     return {"layer": layer.path, "layout": layout, "grid": list(layer.grid)}
+
+
+def _coarse(maps: npt.NDArray[np.floating], method: Method) -> tuple[str, ...]:
+    """The warning of a layer with too few places to say where something is."""
+    rows, columns = maps.shape[-2:]
+    if registry.method(method.use).map_kind != "layer" or min(rows, columns) >= FEWEST_PLACES:
+        return ()
+    return (f"The layer has {rows} x {columns} places only: its maps say little of where. Name an earlier layer.",)
 
 
 def no_progress(passes: Passes) -> None:

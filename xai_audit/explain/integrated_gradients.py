@@ -17,7 +17,7 @@ from xai_audit.spec.schema import IntegratedGradients, Method
 SMALL_CHANGE = 1e-4
 """A change of the target smaller than this share of the target (of 1, if that is larger) has no relative gap."""
 _NOT_CONVERGED = (
-    "{n} of {cases} cases did not converge: after the most steps allowed their completeness gap is above the tolerance."
+    "{n} of {cases} cases did not converge: after `max_steps` the completeness gap is still above `tolerance`."
 )
 _NO_RATIO = (
     "In {n} of {cases} cases the target hardly differs between baseline and image: the relative completeness gap is "

@@ -13,6 +13,8 @@ from xai_audit.explain import stages
 
 Floats = npt.NDArray[np.floating]
 
+WEAK_SHARE = 0.02
+"""A map that stays below this share of the scale is called too weak to see."""
 SCALE_SHARE = 99.5
 """Percentile of all pixels that the scale of a method ends at; a single outlier must not darken all other maps."""
 
@@ -61,8 +63,12 @@ def shown_maps(label: str, use: str, raw: Floats, size: tuple[int, int]) -> Show
     maps = stages.upsample(stages.sign(reduced, entry.sign), size)
     is_signed = entry.sign == "signed"
     relevance = stages.upsample(stages.sign(reduced, "relu"), size) if is_signed else maps
-    remarks = tuple(_remark(one, is_positive=entry.sign == "relu") for one in reduced)
-    return ShownMaps(label, use, maps, relevance, shared_range(maps, is_signed=is_signed), remarks)
+    scale = shared_range(maps, is_signed=is_signed)
+    remarks = tuple(
+        _remark(one, is_positive=entry.sign == "relu") or _weak(drawn, scale)
+        for one, drawn in zip(reduced, maps, strict=True)
+    )
+    return ShownMaps(label, use, maps, relevance, scale, remarks)
 
 
 def shared_range(maps: Floats, *, is_signed: bool) -> Range:
@@ -86,3 +92,8 @@ def _remark(one: Floats, *, is_positive: bool) -> str:
     if low == high:
         return "map.constant"
     return "map.all_negative" if is_positive and high <= 0 else ""
+
+
+def _weak(drawn: Floats, scale: Range) -> str:
+    """The remark of a map whose largest value is hardly a colour on the scale that all cases share."""
+    return "map.weak" if float(np.abs(drawn).max()) < WEAK_SHARE * scale.end else ""
