@@ -82,7 +82,7 @@ def test_every_asker_explains_every_case(model: AuditedModel) -> None:
         assert outcome.target == {"kind": "logit", "class": "predicted"}
     assert outcomes["score_cam"].parameters["layer"] == "conv2"
     assert outcomes["integrated_gradients"].warnings == (
-        "4 of 4 cases did not converge: after the most steps allowed their completeness gap is above the tolerance.",
+        "4 of 4 cases did not converge: after `max_steps` the completeness gap is still above `tolerance`.",
     )
 
 

@@ -434,7 +434,7 @@ PASSES = {
 WARNINGS = {
     "grad_cam_pp": ("The layer has values below 0 (smallest: -0.21), and the formula presumes values of 0 or more.",),
     "integrated_gradients": (
-        "1 of 12 cases did not converge: after the most steps allowed their completeness gap is above the tolerance.",
+        "1 of 12 cases did not converge: after `max_steps` the completeness gap is still above `tolerance`.",
     ),
     "score_cam": ("3 of 24 channels are flat and were left out.",),
 }

@@ -199,7 +199,7 @@ def test_all_maps_that_reached_the_tolerance_are_said_too(every: Made) -> None:
             return real.rows()
 
     report = build_report(Converged(), every.spec, every.findings, "en")
-    assert any("all 12 maps reached the tolerance" in text for text in remarks(report))
+    assert any("the gap of all 12 maps is within the tolerance" in text for text in remarks(report))
 
 
 def test_the_table_of_regions_has_chance_first_and_a_row_a_method(every_report: Report) -> None:
