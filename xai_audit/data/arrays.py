@@ -20,6 +20,7 @@ from xai_audit.errors import DataError
 
 BLOCK = 1 << 20
 DAMAGE = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, NotImplementedError, RuntimeError)
+"""What reading a damaged file raises; zipfile raises NotImplementedError for a compression that it does not know."""
 
 
 @dataclass(frozen=True)
