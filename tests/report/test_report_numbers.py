@@ -67,3 +67,8 @@ def test_plain_numbers_keep_three_digits() -> None:
 def test_a_unit_without_a_rule_is_a_plain_value() -> None:
     assert form_of("new_measure", "") == "value"
     assert form_of("new_measure", "share") == "percent"
+
+
+def test_a_count_of_steps_is_not_hidden_as_a_small_group_is() -> None:
+    assert NUMBERS.of(3, 4) == f"3{SPACE}of{SPACE}< 5"
+    assert NUMBERS.of_count(3, 4) == f"3{SPACE}of{SPACE}4"

@@ -144,8 +144,12 @@ class Numbers:
         return self._percent(text) if is_percent else text
 
     def of(self, part: int, whole: int) -> str:
-        """A count out of a count."""
+        """A count out of the size of a group of cases."""
         return self.catalogue.text("numbers.of").format(part=self.count(part), whole=self.group(whole))
+
+    def of_count(self, part: int, whole: int) -> str:
+        """A count out of a count that tells nothing of a person."""
+        return self.catalogue.text("numbers.of").format(part=self.count(part), whole=self.count(whole))
 
     def with_marks(self, marks: Iterable[Mark]) -> Numbers:
         """The same formats, with as many more decimals as keep every number apart from its limit."""

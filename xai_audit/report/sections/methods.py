@@ -159,7 +159,7 @@ def _precision(context: Context, record: Evidence) -> Iterator[Sentence]:
         used=name(str(found["used"]), record.id),
         cases=number(count(cases), record.id),
         correlation=number(context.numbers.plain(correlation, 4), record.id),
-        same=number(f"{count(found['same_class'])} of {count(cases)}", record.id),
+        same=number(context.numbers.of_count(found["same_class"], cases), record.id),
     )
 
 
