@@ -1,0 +1,1 @@
+"""Ground truth by construction: nets compiled by hand and images with planted causes."""
