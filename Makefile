@@ -31,7 +31,7 @@ audit: $(VENV)/.stamp-audit  ## install, run a real audit, say where its report 
 	esac
 
 test: lint  ## install what tests need, then format, lint, types, imports, docs and all tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=logical --dist=loadfile
 
 lint: $(VENV)/.stamp-test  ## format, lint, types and imports
 	$(BIN)/ruff format --check .

@@ -148,7 +148,12 @@ def _measures() -> Iterator[str]:
     )
     for name, members in registry.MEASURE_GROUPS.items():
         yield f"\n`{name}` stands for {' and '.join(f'`{member}`' for member in members)}.\n"
-    yield "\nNot available yet: " + ", ".join(f"`{name}`" for name in registry.NOT_YET["measure"]) + ".\n"
+    yield "\n## Further numbers that a criterion may name\n\nA spec declares the measure; a criterion may be about:\n\n"
+    yield _table(
+        ("name", "of", "meaning", "unit"), *((f"`{e.name}`", f"`{e.of}`", e.summary, e.unit) for e in registry.PARTS)
+    )
+    if registry.NOT_YET["measure"]:
+        yield "\nNot available yet: " + ", ".join(f"`{name}`" for name in registry.NOT_YET["measure"]) + ".\n"
 
 
 def _findings() -> Iterator[str]:

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from xai_audit.explain.baselines import FillSources
 from xai_audit.explain.maps import Maps
-from xai_audit.explain.questions import Answered, Case, Points, QueryAsker, Question
+from xai_audit.explain.questions import Answered, Case, CoalitionsOver, Points, QueryAsker, Question
 from xai_audit.model.layers import SpatialLayer
-from xai_audit.spec.schema import Method
+from xai_audit.spec.methods import Method
 
 Function = Callable[[Tensor], Tensor]
 """Images (rows, channels, height, width) to targets (rows,), differentiable."""
@@ -27,15 +27,19 @@ def explained(
     activation: np.ndarray | None = None,
     seed: int = 0,
     asked: list[Question] | None = None,
+    names: tuple[str, ...] = (),
 ) -> Maps:
-    """The maps of one image (channels, height, width) for a function, without any net; all in the image's precision."""
+    """The maps of one image (channels, height, width) for a function, without any net; all in the image's precision.
+
+    `names`: features of a table's row.
+    """
     pixels = torch.from_numpy(image)
     layer = None if activation is None else SpatialLayer("layer", "nchw", len(activation), activation.shape[1:])  # type: ignore[arg-type]
     with torch.no_grad():
         value = float(f(pixels[None])[0])
     case = Case(
         image, value, sources or FillSources(), "case", seed, layer=layer,
-        activation=None if activation is None else torch.from_numpy(activation),
+        activation=None if activation is None else torch.from_numpy(activation), names=names,
     )  # fmt: skip
     generator = call(case, method)
     answer = None
@@ -51,7 +55,7 @@ def explained(
 
 def answered(question: Question, image: Tensor, f: Function) -> Answered:
     """What the engine would answer, one row at a time."""
-    count = len(question) if isinstance(question, Points) else len(question.keys())
+    count = len(question) if isinstance(question, Points | CoalitionsOver) else len(question.keys())
     rows = [question.compose(image, torch.tensor([row])) for row in range(count)]  # type: ignore[union-attr]
     with torch.no_grad():
         values = np.array([float(f(row)[0]) for row in rows])

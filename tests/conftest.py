@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of shared data beside the repository; missing, a test is skipped, but in CI it fails."""
     folder = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -11,6 +11,7 @@ from tiny import write_audit
 from xai_audit.evidence.records import Passes
 from xai_audit.opening import open_slices
 from xai_audit.plan import Counts, Plan, make_plan
+from xai_audit.plan.steps import make_step
 from xai_audit.spec.load import load_spec
 from xai_audit.spec.schema import AuditSpec
 
@@ -53,6 +54,12 @@ def test_every_parent_comes_before_its_step(tmp_path: Path) -> None:
     for step in plan.steps:
         assert set(step.parents) <= seen, step.title
         seen.add(step.id)
+
+
+def test_title_names_a_method_once() -> None:
+    own = make_step(7, "surrogate", "decision_tree", method="decision_tree", slice="all")
+    assert own.title == "decision_tree on all"
+    assert make_step(7, "quality", "deletion", method="shap", slice="all").title == "deletion of shap on all"
 
 
 def test_two_targets_share_one_forward(tmp_path: Path) -> None:

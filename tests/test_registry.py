@@ -33,4 +33,13 @@ def test_look_ups_fail_for_what_is_not_listed() -> None:
     assert registry.method("saliency").name == "saliency"
     assert registry.measure("ece").group == "calibration"
     with pytest.raises(KeyError):
-        registry.method("lime")
+        registry.method("tcav")
+
+
+def test_parts_are_further_numbers_of_measures_that_exist() -> None:
+    names = [entry.name for entry in registry.PARTS]
+    measures = {entry.name for entry in registry.MEASURES}
+    assert len(set(names)) == len(names) and measures.isdisjoint(names)
+    assert {entry.of for entry in registry.PARTS} <= measures
+    assert registry.part("selection_rate_ratio") is registry.PARTS[0]
+    assert registry.part("selection_rate") is registry.part("no such part") is None

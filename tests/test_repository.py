@@ -68,8 +68,9 @@ def yaml_blocks(page: Path) -> list[Any]:
 
 
 def merged(base: Any, part: Any) -> Any:
-    """`base` with `part` laid over it, mappings key by key."""
-    if isinstance(base, Mapping) and isinstance(part, Mapping):
+    """`base` with `part` laid over it, key by key; an input or source of another kind takes its place."""
+    is_other = isinstance(part, Mapping) and ("features" in part or part.get("kind") == "table")
+    if isinstance(base, Mapping) and isinstance(part, Mapping) and not is_other:
         return {**base, **{key: merged(base.get(key), value) for key, value in part.items()}}
     return part
 

@@ -128,7 +128,7 @@ def main() -> None:
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option(
     "--source",
-    type=click.Choice(["image_folder", "image_table", "arrays", "predictions"]),
+    type=click.Choice(["image_folder", "image_table", "arrays", "table", "predictions"]),
     default="image_table",
     show_default=True,
     help="Where the cases come from.",
@@ -181,6 +181,7 @@ def plan(spec: Path, as_json: bool, measure: bool, device: str, batch_size: int 
     from xai_audit.opening import open_slices
     from xai_audit.plan import Counts, make_plan
     from xai_audit.spec.load import load_spec
+    from xai_audit.spec.tables import TableInput
 
     loaded = load_spec(spec)
     dataset, slices = open_slices(loaded)
@@ -207,10 +208,11 @@ def plan(spec: Path, as_json: bool, measure: bool, device: str, batch_size: int 
         total = {"cases": counts.cases, "slices": dict(counts.slices), **made.passes.__dict__}
         _print_json({"steps": steps, "total": total, "estimate": estimate.__dict__ if estimate else None})
         return
-    _plan_table(made, counts, estimate)
+    model = loaded.spec.model
+    _plan_table(made, counts, estimate, "rows" if isinstance(model.input if model else None, TableInput) else "images")
 
 
-def _plan_table(made: Any, counts: Any, estimate: Any) -> None:
+def _plan_table(made: Any, counts: Any, estimate: Any, unit: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -237,7 +239,7 @@ def _plan_table(made: Any, counts: Any, estimate: Any) -> None:
             f"Estimated: {estimate.seconds:.0f} seconds, {estimate.memory_mb:.0f} MB at most, on {estimate.device}."
         )
     else:
-        console.print("Passes are counted in images. Add --measure for time and memory.")
+        console.print(f"Passes are counted in {unit}. Add --measure for time and memory.")
 
 
 @main.command()
@@ -426,6 +428,9 @@ def methods(as_json: bool) -> None:
     click.echo("Measures")
     for measure in registry.MEASURES:
         click.echo(f"  {measure.name:<24} {measure.summary}")
+    click.echo("For criteria only")
+    for part in registry.PARTS:
+        click.echo(f"  {part.name:<32} {part.summary}")
     click.echo("Not available yet: " + ", ".join((*registry.NOT_YET["method"], *registry.NOT_YET["measure"])))
 
 
@@ -459,6 +464,35 @@ def status(out: Path, as_json: bool, spec: Path | None) -> int:
         if stale is not None:
             click.echo("; ".join(stale) if stale else f"{spec}: the latest run is current.")
     return 1 if stale else 0
+
+
+@main.command()
+@_out
+@_as_json
+def selftest(out: Path, as_json: bool) -> int:
+    """Ask the installed version what is known by construction, and keep the record that reports cite.
+
+    Exit code 1 when any answer differs. The record is selftest-<version>.json under --out; runs made there cite it.
+    """
+    import datetime
+
+    from xai_audit.evidence.qualification import read_record, write_record
+    from xai_audit.selftest.every import ask_all
+
+    answers = ask_all(lambda answer: None if as_json else click.echo(_answer_line(answer)))
+    path = write_record(out, answers, datetime.datetime.now(datetime.UTC).date().isoformat())
+    failed = sum(not answer.passed for answer in answers)
+    if as_json:
+        _print_json(read_record(path))
+    else:
+        click.echo(f"{len(answers) - failed} of {len(answers)} known answers are right. Record: {path}")
+        click.echo(f"Runs made with the same --out ({out}) cite this record in their manifest and report.")
+    return 1 if failed else 0
+
+
+def _answer_line(answer: Any) -> str:
+    mark = "right" if answer.passed else "WRONG"
+    return f"{mark}  {answer.subject:<24} {answer.says}" + (f" [{answer.error}]" if answer.error else "")
 
 
 if __name__ == "__main__":

@@ -43,6 +43,16 @@ class CriterionChange:
 
 
 @dataclass(frozen=True)
+class TrustChange:
+    """An explanation that is believed more or less than before on a slice; `absent` where a run did not check it."""
+
+    method: str
+    slice: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Two runs side by side."""
 
@@ -51,6 +61,7 @@ class Comparison:
     inputs: tuple[InputChange, ...]
     criteria: tuple[CriterionChange, ...]
     unchanged: int
+    trust: tuple[TrustChange, ...] = ()
 
     @property
     def worse(self) -> tuple[CriterionChange, ...]:
@@ -68,10 +79,11 @@ def compare_runs(before: Path, after: Path) -> Comparison:
         read_run(folder)
         require_unchanged(folder, "rendered")
     old, new = read_run(before), read_run(after)
-    criteria = list(_criteria(_findings(old), _findings(new)))
+    criteria = list(_criteria(_findings(old, "criterion"), _findings(new, "criterion")))
+    trust = tuple(_trust(_findings(old, "trust"), _findings(new, "trust")))
     changed = tuple(c for c in criteria if c.before != c.after or c.estimate_before != c.estimate_after)
     return Comparison(
-        _name(old), _name(new), (*_inputs(old, new), *_spec(old, new)), changed, len(criteria) - len(changed)
+        _name(old), _name(new), (*_inputs(old, new), *_spec(old, new)), changed, len(criteria) - len(changed), trust
     )
 
 
@@ -79,12 +91,21 @@ def _name(run: RunRecord) -> str:
     return f"{run.manifest['audit']}/{run.manifest['run']}"
 
 
-def _findings(run: RunRecord) -> dict[str, Finding]:
+def _findings(run: RunRecord, kind: str) -> dict[str, Finding]:
     path = run.folder / "findings.json"
     if not path.exists():
         raise EvidenceError(str(path), "no findings", "a judged run", f"xai-audit judge {run.folder}")
     findings = read_findings(path.read_text(encoding="utf-8"))
-    return {finding.id: finding for finding in findings if finding.kind == "criterion"}
+    return {finding.id: finding for finding in findings if finding.kind == kind}
+
+
+def _trust(old: dict[str, Finding], new: dict[str, Finding]) -> Iterator[TrustChange]:
+    for identifier in dict.fromkeys((*old, *new)):
+        a, b = old.get(identifier), new.get(identifier)
+        states = [finding.reason.removeprefix("trust_") if finding else "absent" for finding in (a, b)]
+        one = b or a
+        if one is not None and states[0] != states[1]:
+            yield TrustChange(str(one.method), str(one.slice), *states)
 
 
 def _criteria(old: dict[str, Finding], new: dict[str, Finding]) -> Iterator[CriterionChange]:
@@ -139,6 +160,10 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
     for change in comparison.criteria:
         numbers = f"{_number(change.estimate_before)} -> {_number(change.estimate_after)}"
         yield f"  {change.id}: {change.before} -> {change.after}  ({numbers}){'  WORSE' if change.is_worse else ''}"
+    if comparison.trust:
+        yield f"Explanations believed more or less: {len(comparison.trust)}"
+    for told in comparison.trust:
+        yield f"  {told.method} on {told.slice}: {told.before} -> {told.after}"
 
 
 def _number(value: float | None) -> str:

@@ -16,11 +16,13 @@ class MethodEntry:
     name: str
     call: str
     """Dotted path, `package.module:function`."""
-    shape: Literal["pass_reader", "query_asker"]
+    shape: Literal["pass_reader", "query_asker", "fitter"]
+    """A fitter reads a whole slice once; the others explain single cases."""
     needs: tuple[str, ...]
     """Of: layer, activations, gradients (of the target at the layer), input_gradient, queries."""
     paper: str
-    map_kind: Literal["layer", "pixels", "windows", "units"]
+    map_kind: Literal["layer", "pixels", "windows", "units", "segments", "none"]
+    """segments: one value a superpixel or feature, painted on its pixels."""
     summary: str
     limits: str
     """What the method cannot show; printed beside its pictures."""
@@ -32,6 +34,20 @@ class MethodEntry:
     """How its backward pass goes through rectifiers."""
     uses_target: bool = True
     """False for a method that reads activations, whatever the class."""
+    inputs: tuple[str, ...] = ("image",)
+    """Kinds of input that it explains: image, table."""
+    promise: str = ""
+    """What its values promise to add up to, in words; empty where they promise no sum."""
+
+    @property
+    def gives_map(self) -> bool:
+        """Whether it gives one map of relevance a case, which checks can read."""
+        return self.shape != "fitter" and self.map_kind != "units"
+
+    @property
+    def explains_rows(self) -> bool:
+        """Whether it gives each feature of a row a signed contribution."""
+        return self.shape != "fitter" and self.sign == "signed" and "table" in self.inputs
 
 
 @dataclass(frozen=True)
@@ -40,12 +56,29 @@ class MeasureEntry:
 
     name: str
     call: str
-    group: Literal["performance", "calibration", "localisation"]
+    group: Literal["performance", "calibration", "localisation", "fairness", "quality", "surrogate"]
     tasks: tuple[str, ...]
     needs: tuple[str, ...]
     """Of: operating_point, probabilities, methods, mask."""
     higher_is_better: bool | None
-    """None where neither direction is better (base rate, confusion matrix)."""
+    """None where neither direction is better (base rate, confusion matrix, rates of a group)."""
+    unit: str
+    summary: str
+    takes: tuple[str, ...] = ()
+    """Parameters that a spec may give it, beside those that its needs bring."""
+    inputs: tuple[str, ...] = ("image", "table")
+    """Kinds of input that it can be taken on."""
+
+
+@dataclass(frozen=True)
+class PartEntry:
+    """A further number of a measure that a criterion may name; the measure itself is what a spec declares."""
+
+    name: str
+    of: str
+    """The measure whose step gives it."""
+    value: str
+    """Name of the value in that step."""
     unit: str
     summary: str
 
@@ -62,7 +95,9 @@ _IMAGE_LIKE = (
 METHODS: tuple[MethodEntry, ...] = (
     MethodEntry("grad_cam", "xai_audit.explain.cam:grad_cam", "pass_reader", _CAM, "Selvaraju et al., ICCV 2017",
                 "layer", "Regions of a layer whose activations raise the score, weighted by their mean gradient.",
-                _COARSE),
+                _COARSE,
+                promise="before its sign stage, the target less the target with the layer silent, where a mean "
+                "over places and a linear map follow it"),
     MethodEntry("grad_cam_pp", "xai_audit.explain.cam:grad_cam_pp", "pass_reader", _CAM,
                 "Chattopadhay et al., WACV 2018", "layer",
                 "Grad-CAM with places weighted so that several small objects count as much as one large one.",
@@ -74,7 +109,9 @@ METHODS: tuple[MethodEntry, ...] = (
                 f"{_COARSE} Leaves out all that speaks against the target."),
     MethodEntry("hires_cam", "xai_audit.explain.cam:hires_cam", "pass_reader", _CAM, "Draelos and Carin, 2020", "layer",
                 "Places of a layer by their own gradient times activation; exact where the net is linear after it.",
-                _COARSE),
+                _COARSE,
+                promise="before its sign stage, the target less the target with the layer silent, where the net is "
+                "affine after it"),
     MethodEntry("eigen_cam", "xai_audit.explain.cam:eigen_cam", "pass_reader", _ACTIVATIONS,
                 "Muhammad and Yeasin, IJCNN 2020", "layer", "The main pattern in a layer's activations.",
                 "Class-agnostic: it shows what stands out to the layer, whatever the class. Coarse.",
@@ -89,15 +126,21 @@ METHODS: tuple[MethodEntry, ...] = (
                 "Coarse. One channel is taken away at a time: what two do together is not seen."),
     MethodEntry("saliency", "xai_audit.explain.gradients:saliency", "pass_reader", ("input_gradient",),
                 "Simonyan, Vedaldi, Zisserman, ICLR Workshop 2014", "pixels",
-                "How fast the target score changes when one pixel changes a little.", _LOCAL, "max_abs", "abs"),
+                "How fast the target score changes when one pixel changes a little.", _LOCAL, "max_abs", "abs",
+                inputs=("image", "table")),
     MethodEntry("input_x_gradient", "xai_audit.explain.gradients:input_x_gradient", "pass_reader", ("input_gradient",),
                 "Shrikumar et al., 2016", "pixels",
                 "The gradient times how far the image is from its baseline.",
-                "Exact for linear models only; says nothing of pixels that equal the baseline.", "sum", "signed"),
+                "Exact for linear models only; says nothing of pixels that equal the baseline.", "sum", "signed",
+                inputs=("image", "table"),
+                promise="the target's change from the baseline, for affine nets, and from black for those that are "
+                "piecewise linear without biases"),
     MethodEntry("integrated_gradients", "xai_audit.explain.integrated_gradients:integrated_gradients", "query_asker",
                 ("queries", "input_gradient"), "Sundararajan, Taly, Yan, ICML 2017", "pixels",
                 "The score's change from the baseline to the image, shared out over the pixels along a straight path.",
-                "Depends on the baseline; the images on the path may look unusual to the model.", "sum", "signed"),
+                "Depends on the baseline; the images on the path may look unusual to the model.", "sum", "signed",
+                inputs=("image", "table"),
+                promise="the target's change from the baseline to the case"),
     MethodEntry("smooth_grad", "xai_audit.explain.smooth_grad:smooth_grad", "query_asker",
                 ("queries", "input_gradient"), "Smilkov et al., 2017", "pixels",
                 "The gradient map averaged over noisy copies of the image.",
@@ -114,13 +157,33 @@ METHODS: tuple[MethodEntry, ...] = (
                 "Zeiler and Fergus, ECCV 2014", "windows",
                 "How far the target score falls when a window of the image is covered.",
                 "Depends on the window's size and on what covers it; covering may itself look unusual to the model.",
-                sign="signed"),
+                sign="signed",
+                promise="the target's change from the baseline, where windows fill the image without overlap and "
+                "the net is additive"),
     MethodEntry("activation_maps", "xai_audit.explain.activation_maps:activation_maps", "pass_reader", _ACTIVATIONS,
                 "after Zeiler and Fergus, ECCV 2014", "units", "What each unit of a layer responds to, and where.",
                 "Shows what units answer to, not what the model does with their answers.", uses_target=False),
+    MethodEntry("lime", "xai_audit.explain.lime:lime", "query_asker", ("queries",),
+                "Ribeiro, Singh, Guestrin, KDD 2016", "segments",
+                "Weights of a linear model fitted to the scores of copies with superpixels or features hidden.",
+                "A local linear fit: where it fits badly its weights explain nothing. Depends on the superpixels and "
+                "on what stands where they are hidden.", sign="signed", inputs=("image", "table")),
+    MethodEntry("shap", "xai_audit.explain.shapley:shap", "query_asker", ("queries",),
+                "Shapley 1953; Lundberg and Lee, NeurIPS 2017", "segments",
+                "The score's change from the baseline to the case, shared out over superpixels or features by their "
+                "mean effect over all orders of joining.",
+                "Depends on the baseline. Features that belong together share an effect, and made-up cases may look "
+                "unusual to the model.", sign="signed", inputs=("image", "table"),
+                promise="the target's change from the baseline to the case"),
+    MethodEntry("decision_tree", "xai_audit.surrogate.tree:decision_tree", "fitter", (),
+                "Craven and Shavlik (TREPAN), NIPS 1995; Breiman and Shang 1996", "none",
+                "A small decision tree that repeats the model's answers as rules over named features.",
+                "A stand-in: its rules are its own and hold for the model only as far as the two agree.",
+                uses_target=False, inputs=("image", "table")),
 )  # fmt: skip
 
 _LABELLED = ("single_label", "multi_label", "binary_logit")
+_ALL = (*_LABELLED, "regression")
 
 MEASURES: tuple[MeasureEntry, ...] = (
     MeasureEntry("accuracy", "xai_audit.measures.performance:accuracy", "performance", _LABELLED, (), True, "share",
@@ -149,12 +212,72 @@ MEASURES: tuple[MeasureEntry, ...] = (
                  "score", "Mean squared distance between predicted probabilities and what happened."),
     MeasureEntry("ece", "xai_audit.measures.calibration:ece", "calibration", _LABELLED, ("probabilities",), False,
                  "share", "Mean gap between stated confidence and share correct, over bins of confidence."),
-    MeasureEntry("relevance_mass", "xai_audit.measures.localisation:relevance_mass", "localisation", (*_LABELLED,
-                 "regression"), ("methods", "mask"), True, "share", "Share of a map's positive relevance in a mask."),
-    MeasureEntry("relevance_rank", "xai_audit.measures.localisation:relevance_rank", "localisation", (*_LABELLED,
-                 "regression"), ("methods", "mask"), True, "share",
-                 "Share of the mask's size, in highest pixels, that lies inside the mask."),
+    MeasureEntry("relevance_mass", "xai_audit.measures.localisation:relevance_mass", "localisation", _ALL,
+                 ("methods", "mask"), True, "share", "Share of a map's positive relevance in a mask.",
+                 inputs=("image",)),
+    MeasureEntry("relevance_rank", "xai_audit.measures.localisation:relevance_rank", "localisation", _ALL,
+                 ("methods", "mask"), True, "share",
+                 "Share of the mask's size, in highest pixels, that lies inside the mask.", inputs=("image",)),
+    MeasureEntry("pointing_game", "xai_audit.measures.localisation:pointing_game", "localisation", _ALL,
+                 ("methods", "mask"), True, "share", "Share of maps whose highest point lies in or near a mask.",
+                 ("tolerance",), ("image",)),
+    MeasureEntry("completeness", "xai_audit.measures.completeness:completeness", "quality", _ALL, ("methods",), False,
+                 "ratio", "Gap between the sum of a map and the change of score that it promises to share out.",
+                 ("cases",)),
+    MeasureEntry("deletion", "xai_audit.measures.curves:deletion", "quality", _ALL, ("methods",), False, "value",
+                 "Area under the score as the places with most relevance are taken away first.",
+                 ("cases", "steps", "baseline")),
+    MeasureEntry("insertion", "xai_audit.measures.curves:insertion", "quality", _ALL, ("methods",), True, "value",
+                 "Area under the score as the places with most relevance are put back first.",
+                 ("cases", "steps", "baseline")),
+    MeasureEntry("road", "xai_audit.measures.curves:road", "quality", _LABELLED, ("methods",), True, "score",
+                 "How much sooner answers change when the most relevant places are blurred away than the least.",
+                 ("cases", "fractions"), ("image",)),
+    MeasureEntry("infidelity", "xai_audit.measures.infidelity:infidelity", "quality", _ALL, ("methods",), False,
+                 "ratio",
+                 "Squared error with which a map foretells the effect of noise; 1 is no better than a map of zeros.",
+                 ("cases", "samples", "sigma")),
+    MeasureEntry("max_sensitivity", "xai_audit.measures.sensitivity:sensitivity", "quality", _ALL, ("methods",),
+                 False, "ratio", "Largest change of a map under small noise, as a share of its size.",
+                 ("cases", "samples", "radius")),
+    MeasureEntry("parameter_randomisation", "xai_audit.measures.randomisation:likeness", "quality", _ALL,
+                 ("methods",), False, "score",
+                 "How much a map still resembles itself when all that the model has learnt is made random.",
+                 ("cases", "order", "how", "stages")),
+    MeasureEntry("stability", "xai_audit.measures.stability:mean_pairwise_rank_correlation", "quality", _ALL,
+                 ("methods",), True, "score",
+                 "Rank correlation of a method's maps over seeds; beside it the change under small noise.",
+                 ("cases", "seeds", "radius")),
+    MeasureEntry("agreement", "xai_audit.measures.agreement:rank_correlations", "quality", _ALL, ("methods",), None,
+                 "score", "Rank correlation and overlap of the highest places between methods.", ("cases", "top")),
+    MeasureEntry("selection_rate", "xai_audit.measures.fairness:selection_rate", "fairness", _LABELLED,
+                 ("operating_point", "reference"), None, "share",
+                 "Share of cases that get the favourable answer, beside that of the reference slice."),
+    MeasureEntry("equal_opportunity", "xai_audit.measures.fairness:equal_opportunity", "fairness", _LABELLED,
+                 ("operating_point", "reference"), None, "share",
+                 "Share of cases with the favourable label that get that answer, beside that of the reference slice."),
+    MeasureEntry("calibration_by_group", "xai_audit.measures.fairness:calibration_by_group", "fairness", _LABELLED,
+                 ("probabilities", "reference"), None, "difference",
+                 "Mean stated probability of the favourable label less the share that has it, beside the reference."),
+    MeasureEntry("fidelity", "xai_audit.surrogate.fidelity:fidelity", "surrogate", _ALL, ("methods",), True, "share",
+                 "Share of held-out cases in which a surrogate tree answers as the model does."),
+    MeasureEntry("kappa", "xai_audit.surrogate.fidelity:kappa", "surrogate", _ALL, ("methods",), True, "ratio",
+                 "Cohen's kappa of a surrogate tree and the model on held-out cases."),
 )  # fmt: skip
+
+PARTS: tuple[PartEntry, ...] = (
+    PartEntry("selection_rate_ratio", "selection_rate", "ratio", "ratio",
+              "Adverse impact ratio: the slice's selection rate over that of the reference slice."),
+    PartEntry("selection_rate_difference", "selection_rate", "difference", "difference",
+              "The slice's selection rate less that of the reference slice."),
+    PartEntry("equal_opportunity_ratio", "equal_opportunity", "ratio", "ratio",
+              "The slice's equal_opportunity over that of the reference slice."),
+    PartEntry("equal_opportunity_difference", "equal_opportunity", "difference", "difference",
+              "The slice's equal_opportunity less that of the reference slice."),
+    PartEntry("calibration_by_group_difference", "calibration_by_group", "difference", "difference",
+              "The slice's gap between stated and happened less that of the reference slice."),
+)  # fmt: skip
+"""Numbers that criteria may name beside the measures' own."""
 
 MEASURE_GROUPS: dict[str, tuple[str, ...]] = {"calibration": ("brier", "ece")}
 """Names that a spec may use for several measures at once."""
@@ -163,18 +286,15 @@ LANGUAGES: tuple[str, ...] = ("en",)
 """Languages with a complete catalogue."""
 
 NOT_YET: dict[str, tuple[str, ...]] = {
-    "method": ("network_dissection", "tcav", "activation_maximisation", "lime", "shap", "decision_tree"),
-    "measure": (
-        "completeness", "deletion", "insertion", "road", "infidelity", "max_sensitivity", "parameter_randomisation",
-        "pointing_game", "stability", "agreement",
-    ),
-    "source": ("dicom", "table", "torchvision", "generator"),
+    "method": ("network_dissection", "tcav", "activation_maximisation"),
+    "measure": (),
+    "source": ("dicom", "torchvision", "generator"),
     "task": (),
     "language": ("zh-CN",),
     "audience": ("decision", "reviewer"),
     "target": ("embedding",),
-    "baseline": ("superpixel_mean", "noisy_linear", "mean", "median"),
-    "key": ("causal", "model.input.features", "criteria.query", "criteria.part", "criteria.layer"),
+    "baseline": ("noisy_linear",),
+    "key": ("causal", "criteria.query", "criteria.part", "criteria.layer"),
 }  # fmt: skip
 """Names of the grammar whose work is still to come; a spec that uses one is refused, never read in part."""
 
@@ -187,3 +307,14 @@ def method(name: str) -> MethodEntry:
 def measure(name: str) -> MeasureEntry:
     """The entry of a measure; KeyError when there is none."""
     return {entry.name: entry for entry in MEASURES}[name]
+
+
+def unit(name: str) -> str:
+    """The unit of a number that a criterion may name, a measure's or a part's; KeyError when there is none."""
+    found = part(name)
+    return measure(name).unit if found is None else found.unit
+
+
+def part(name: str) -> PartEntry | None:
+    """The further number that a criterion calls by this name; None where it is a measure, or unknown."""
+    return next((entry for entry in PARTS if entry.name == name), None)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import platform
 import subprocess
-import sys
 from dataclasses import dataclass, replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ from xai_audit.evidence.canonical import sha256
 from xai_audit.evidence.events import append_event, drop_torn_line, now, read_events
 from xai_audit.evidence.files import write_atomically
 from xai_audit.evidence.manifest import files_under, is_sealed, seal
+from xai_audit.evidence.qualification import qualification
 from xai_audit.evidence.store import (
     MANIFEST,
     RunRecord,
@@ -32,6 +30,7 @@ from xai_audit.evidence.store import (
     read_steps,
     rows_bytes,
 )
+from xai_audit.evidence.versions import versions
 from xai_audit.judging import judge_folder
 from xai_audit.model.load import load_model
 from xai_audit.opening import Inputs, digest_inputs
@@ -39,20 +38,6 @@ from xai_audit.plan import Plan, make_plan
 from xai_audit.spec.export import normalised_text
 from xai_audit.spec.load import LoadedSpec
 from xai_audit.verdict import Finding
-
-PACKAGES = (
-    "torch",
-    "torchvision",
-    "numpy",
-    "scipy",
-    "pandas",
-    "pillow",
-    "pyarrow",
-    "safetensors",
-    "pydantic",
-    "matplotlib",
-    "weasyprint",
-)
 
 
 @dataclass(frozen=True)
@@ -81,6 +66,7 @@ def run_audit(loaded: LoadedSpec, options: Options, progress: Progress) -> Outco
 
     Raises SpecErrors and InputError for what the user must mend; a step that goes wrong becomes evidence instead.
     """
+    qualification(options.out)  # a record that cannot be cited is told before any work
     progress.begin("digests of the data", 0)
     inputs = _with_state(digest_inputs(loaded, progress.advance), options.device)
     progress.end("done")
@@ -168,7 +154,8 @@ def _manifest(folder: Path, inputs: Inputs, engine: Engine, options: Options, st
             }
         },
         "seed": spec.audit.seed,
-        "versions": _versions(),
+        "versions": versions(),
+        "qualification": qualification(options.out),
         "git": _git(inputs.loaded.folder),
         "device": options.device,
         "precision": engine.precision,
@@ -179,13 +166,6 @@ def _manifest(folder: Path, inputs: Inputs, engine: Engine, options: Options, st
         "ended": now(),
         "parent": _parent(folder),
     }
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "platform": f"{sys.platform}-{platform.machine()}"}
-    for name in PACKAGES:
-        found[name] = metadata.version(name)
-    return found
 
 
 def _git(folder: Path) -> dict[str, Any] | None:

@@ -19,7 +19,7 @@ from xai_audit.run import Options, Outcome, run_audit
 from xai_audit.spec.load import load_spec
 
 IN_TINY = ("grad_cam", "saliency", "occlusion")
-NAMES = tuple(entry.name for entry in METHODS)
+NAMES = tuple(entry.name for entry in METHODS if entry.shape != "fitter")
 
 
 def audit_of_all(folder: Path, more: str = "") -> Path:

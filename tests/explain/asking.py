@@ -15,7 +15,8 @@ from xai_audit.explain.by_pass import explain_by_pass
 from xai_audit.explain.by_queries import explain_by_queries
 from xai_audit.explain.explained import Batch, Explained, Limits, Outcome
 from xai_audit.model.audited import AuditedModel
-from xai_audit.spec.schema import AuditSpec, Method, Model
+from xai_audit.spec.methods import Method
+from xai_audit.spec.schema import AuditSpec, Model
 
 MAKER: TypeAdapter[Any] = TypeAdapter(Method)
 LAYERED = tuple(entry.name for entry in registry.METHODS if "layer" in entry.needs)

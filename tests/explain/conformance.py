@@ -1,4 +1,4 @@
-"""The conformance table: ours beside captum, grad-cam, torchcam and zennit on the same nets, row by row.
+"""The conformance table: ours beside captum, grad-cam, lime, shap, torchcam and zennit on the same nets, row by row.
 
 A row agrees, or it deviates and names the cause; what shows a cause is the peer's own number made anew with that cause
 built in, or gone once the cause is taken away. The test runs every row; `scripts/make_reference.py` writes them down.
@@ -7,13 +7,19 @@ built in, or gone once the cause is taken away. The test runs every row; `script
 from __future__ import annotations
 
 import cam_rows
+import lime_rows
 import peers
 import pixel_rows
+import shap_rows
 from compared import TOLERANCE, Row
 
 from xai_audit import registry
 
-ROWS: tuple[Row, ...] = (*cam_rows.ROWS, *pixel_rows.ROWS)
+ROWS: tuple[Row, ...] = (*cam_rows.ROWS, *pixel_rows.ROWS, *lime_rows.ROWS, *shap_rows.ROWS)
+
+
+METHODS = tuple(entry.name for entry in registry.METHODS if entry.shape != "fitter")
+"""Methods that explain single cases. A tree stands for a whole slice: tests/surrogate has nets whose tree is known."""
 
 
 # The page
@@ -29,7 +35,7 @@ def page() -> str:
         "of our largest value. *Deviates*: the two are further apart than the share of our largest value that is\n"
         "said; the cause stands beside it, with what the test does to show it. The tests are those of\n"
         "`tests/explain/test_conformance.py`, the definitions those of [the methods](methods.md).\n"
-        + "".join(_part_of(entry.name) for entry in registry.METHODS)
+        + "".join(_part_of(name) for name in METHODS)
     )
 
 

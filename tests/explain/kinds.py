@@ -30,16 +30,21 @@ from xai_audit import registry
 from xai_audit.errors import Refusal
 from xai_audit.explain.explained import Explained, Outcome
 from xai_audit.model.audited import AuditedModel
-from xai_audit.spec.schema import Method, Model
+from xai_audit.spec.methods import Method
+from xai_audit.spec.schema import Model
 
 GRADIENT_CAMS = ("grad_cam", "grad_cam_pp", "xgrad_cam", "layer_cam", "hires_cam")
 RECTIFIED = ("guided_backprop", "deconvnet")
 GRADIENTS = (*GRADIENT_CAMS, "saliency", "input_x_gradient", "integrated_gradients", "smooth_grad", *RECTIFIED)
 """Methods that differentiate the target."""
+USES = tuple(entry.name for entry in registry.METHODS if entry.shape != "fitter" and "image" in entry.inputs)
+"""Methods that explain single images."""
 SMALL: dict[str, dict[str, Any]] = {
     "score_cam": {"top_k": 4},
     "integrated_gradients": {"n_steps": 2, "max_steps": 4, "baseline": "grey"},
     "smooth_grad": {"samples": 2},
+    "lime": {"samples": 16, "segments": {"grid": (2, 2)}},
+    "shap": {"players": {"grid": (2, 2)}, "baseline": "grey"},
 }
 """Parameters that keep the table cheap; they change no refusal."""
 
@@ -242,8 +247,8 @@ class Kind:
         return model
 
     def methods(self) -> list[Method]:
-        """All methods of the registry with small parameters."""
-        return [self._method(entry.name) for entry in registry.METHODS]
+        """All methods that explain single images, with small parameters."""
+        return [self._method(use) for use in USES]
 
     def _method(self, use: str) -> Method:
         words: dict[str, Any] = {"use": use, **SMALL.get(use, {})}
@@ -514,11 +519,10 @@ def page() -> str:
 
 
 def _table(title: str, group: Mapping[str, Kind], reasons: dict[str, int]) -> str:
-    uses = [entry.name for entry in registry.METHODS]
-    lines = [("net", "layer", *(f"`{use}`" for use in uses)), ("---",) * (2 + len(uses))]
+    lines = [("net", "layer", *(f"`{use}`" for use in USES)), ("---",) * (2 + len(USES))]
     for name, kind in group.items():
         found = answers(name)
-        lines.append((kind.words, _layer(found), *(_cell(found[use], use, reasons) for use in uses)))
+        lines.append((kind.words, _layer(found), *(_cell(found[use], use, reasons) for use in USES)))
     return f"\n## {title}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 

@@ -15,7 +15,7 @@ from xai_audit.explain.ablation import ablation_cam
 from xai_audit.explain.maps import Maps
 from xai_audit.explain.questions import Ablations, Answered, Case
 from xai_audit.model.layers import SpatialLayer
-from xai_audit.spec.schema import AblationCam, Occlusion
+from xai_audit.spec.methods import AblationCam, Occlusion
 
 
 def explained(

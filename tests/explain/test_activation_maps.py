@@ -13,7 +13,8 @@ from xai_audit.explain.activation_maps import MOST_MEGABYTES, check_size, summar
 from xai_audit.explain.by_pass import explain_by_pass
 from xai_audit.explain.explained import Batch, Explained, Outcome
 from xai_audit.model.layers import SpatialLayer, resolve_layers
-from xai_audit.spec.schema import ActivationMaps, Layer
+from xai_audit.spec.methods import ActivationMaps
+from xai_audit.spec.schema import Layer
 
 
 class Copying(nn.Module):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from xai_audit.explain.batch_norm import sound_batch_norm
 from xai_audit.explain.by_pass import explain_by_pass
 from xai_audit.explain.explained import Batch, Explained
-from xai_audit.spec.schema import Saliency
+from xai_audit.spec.methods import Saliency
 
 
 class StemNet(nn.Module):

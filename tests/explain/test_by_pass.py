@@ -30,7 +30,7 @@ from xai_audit.explain.transfer import DeviceMaps, Fetching
 from xai_audit.model.audited import AuditedModel
 from xai_audit.model.layers import SpatialLayer, resolve_layers
 from xai_audit.model.state import state_digest
-from xai_audit.spec.schema import (
+from xai_audit.spec.methods import (
     ActivationMaps,
     Deconvnet,
     EigenCam,
@@ -39,13 +39,13 @@ from xai_audit.spec.schema import (
     GuidedBackprop,
     HiResCam,
     InputXGradient,
-    Layer,
     LayerCam,
     LayerMethod,
     Method,
     Saliency,
     XGradCam,
 )
+from xai_audit.spec.schema import Layer
 
 READERS: tuple[Method, ...] = (
     GradCam(use="grad_cam", layer="conv2"),

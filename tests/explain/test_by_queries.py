@@ -22,7 +22,7 @@ from xai_audit.explain.questions import Asking, Case, QueryAsker
 from xai_audit.model.audited import AuditedModel
 from xai_audit.model.layers import SpatialLayer
 from xai_audit.model.state import state_digest
-from xai_audit.spec.schema import IntegratedGradients, Method, Occlusion, Saliency, ScoreCam, SmoothGrad
+from xai_audit.spec.methods import IntegratedGradients, Method, Occlusion, Saliency, ScoreCam, SmoothGrad
 
 LAYERS = {"score_cam": SpatialLayer("conv2", "nchw", 6, (8, 8))}
 METHODS: tuple[Method, ...] = (

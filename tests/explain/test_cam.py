@@ -18,12 +18,11 @@ from xai_audit.explain.transfer import DeviceMaps
 from xai_audit.model.audited import AuditedModel
 from xai_audit.model.layers import SpatialLayer, resolve_layers
 from xai_audit.model.targets import Target
-from xai_audit.spec.schema import (
+from xai_audit.spec.methods import (
     EigenCam,
     GradCam,
     GradCamPp,
     HiResCam,
-    Layer,
     LayerCam,
     Method,
     TargetSpec,
@@ -31,6 +30,7 @@ from xai_audit.spec.schema import (
     Tokens,
     XGradCam,
 )
+from xai_audit.spec.schema import Layer
 
 METHODS: dict[str, Method] = {
     "grad_cam": GradCam(use="grad_cam"),

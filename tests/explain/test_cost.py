@@ -19,7 +19,8 @@ from xai_audit.explain.cost import (
     query_costs,
     window_of,
 )
-from xai_audit.spec.schema import IntegratedGradients, Method, ModelInput, Occlusion
+from xai_audit.spec.methods import IntegratedGradients, Method, Occlusion
+from xai_audit.spec.schema import ModelInput
 from xai_audit.spec.sections import METHOD_MODELS
 
 INPUT = ModelInput(size=(224, 224))

@@ -19,7 +19,7 @@ from xai_audit.explain.passes import Needs, PassCounter, PassResult, Request, ru
 from xai_audit.explain.stages import reduce
 from xai_audit.model.audited import AuditedModel
 from xai_audit.registry import Rule
-from xai_audit.spec.schema import (
+from xai_audit.spec.methods import (
     Baseline,
     Blur,
     Deconvnet,
@@ -91,13 +91,13 @@ SOURCES = FillSources((0.1, 0.2, 0.3), {"a": nets.pixels(1, seed=9)[0]})
 BASELINES: list[tuple[Baseline, Callable[[np.ndarray], np.ndarray]]] = [
     ("black", lambda x: np.zeros_like(x)),
     ("grey", lambda x: np.full_like(x, 0.5)),
-    ("mean_colour", lambda x: np.broadcast_to(np.reshape([0.1, 0.2, 0.3], (3, 1, 1)).astype(np.float32), x.shape)),
+    ("mean_colour", lambda x: np.broadcast_to(np.reshape([0.1, 0.2, 0.3], (3, 1, 1)), x.shape)),
     (Sample(sample="a"), lambda x: np.broadcast_to(SOURCES.samples["a"], x.shape)),
     (Blur(blur=2.0), lambda x: np.stack([gaussian_filter(i, (0, 2, 2), mode="reflect") for i in x])),
 ]
 
 
-@pytest.mark.parametrize(("baseline", "absent"), BASELINES, ids=str)
+@pytest.mark.parametrize(("baseline", "absent"), BASELINES, ids=[str(baseline) for baseline, _ in BASELINES])
 def test_input_x_gradient_of_a_linear_net_is_weight_times_difference(
     baseline: Baseline, absent: Callable[[np.ndarray], np.ndarray]
 ) -> None:

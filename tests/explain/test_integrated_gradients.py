@@ -14,7 +14,7 @@ from xai_audit.explain.baselines import FillSources
 from xai_audit.explain.integrated_gradients import integrated_gradients
 from xai_audit.explain.maps import Maps
 from xai_audit.explain.questions import Case, PathPoints, Question
-from xai_audit.spec.schema import IntegratedGradients, Saliency
+from xai_audit.spec.methods import IntegratedGradients, Saliency
 
 
 def explained(image: np.ndarray, f: answering.Function, asked: list[Question] | None = None, **spec: object) -> Maps:

@@ -19,7 +19,7 @@ from xai_audit.explain.memory import BATCH_SHARE, LiveBytes, rows_that_fit
 from xai_audit.model.audited import AuditedModel
 from xai_audit.model.layers import SpatialLayer
 from xai_audit.model.state import state_digest
-from xai_audit.spec.schema import IntegratedGradients, Method, Occlusion, ScoreCam, SmoothGrad
+from xai_audit.spec.methods import IntegratedGradients, Method, Occlusion, ScoreCam, SmoothGrad
 
 IMAGE_BYTES = 4 * 3 * 64 * 64
 

@@ -15,17 +15,17 @@ from xai_audit.errors import ModelError, Refusal
 from xai_audit.explain.method_layers import method_layers
 from xai_audit.model.audited import AuditedModel
 from xai_audit.model.layers import SpatialLayer
-from xai_audit.spec.schema import (
+from xai_audit.spec.methods import (
     AblationCam,
     EigenCam,
     GradCam,
     LayerMethod,
-    Model,
     Saliency,
     TargetSpec,
     TokenLayout,
     Tokens,
 )
+from xai_audit.spec.schema import Model
 
 
 def grad_cam(**more: Any) -> GradCam:

@@ -17,7 +17,7 @@ from xai_audit.explain.by_queries import explain_by_queries
 from xai_audit.explain.explained import Batch, Explained, Limits
 from xai_audit.explain.maps import Maps
 from xai_audit.explain.occlusion import occlusion
-from xai_audit.spec.schema import Occlusion, TargetSpec
+from xai_audit.spec.methods import Occlusion, TargetSpec
 
 
 def explained(

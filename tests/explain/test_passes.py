@@ -10,7 +10,7 @@ from xai_audit.evidence.records import Passes
 from xai_audit.explain.passes import Needs, PassCounter, Passed, PassResult, Request, in_parts, run_pass
 from xai_audit.model.audited import AuditedModel
 from xai_audit.model.layers import SpatialLayer
-from xai_audit.spec.schema import TargetSpec
+from xai_audit.spec.methods import TargetSpec
 
 IMAGES = torch.from_numpy(nets.pixels())
 BOTH = Needs(("conv1", "norm2"), ("conv1", "norm2"), True)

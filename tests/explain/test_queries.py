@@ -37,7 +37,15 @@ from xai_audit.explain.score_cam import score_cam
 from xai_audit.explain.smooth_grad import smooth_grad
 from xai_audit.model.audited import AuditedModel
 from xai_audit.model.layers import SpatialLayer
-from xai_audit.spec.schema import AblationCam, IntegratedGradients, Method, Occlusion, ScoreCam, SmoothGrad, TokenLayout
+from xai_audit.spec.methods import (
+    AblationCam,
+    IntegratedGradients,
+    Method,
+    Occlusion,
+    ScoreCam,
+    SmoothGrad,
+    TokenLayout,
+)
 
 SOURCES = FillSources(mean_colour=(0.5, 0.4, 0.3))
 IMAGES = nets.pixels(5)

@@ -18,7 +18,7 @@ from xai_audit.explain.passes import Needs, PassCounter, PassResult, Request, ru
 from xai_audit.explain.rectifiers import rectified, rectifier_refusals
 from xai_audit.model.state import state_digest
 from xai_audit.registry import Rule
-from xai_audit.spec.schema import Deconvnet, GuidedBackprop, Saliency, TargetSpec
+from xai_audit.spec.methods import Deconvnet, GuidedBackprop, Saliency, TargetSpec
 
 GUIDED, DECONV = GuidedBackprop(use="guided_backprop"), Deconvnet(use="deconvnet", name="mine")
 

@@ -13,7 +13,7 @@ from xai_audit.errors import Refusal, StepError
 from xai_audit.explain.maps import Maps
 from xai_audit.explain.questions import Case, Question, SoftMasks
 from xai_audit.explain.score_cam import score_cam
-from xai_audit.spec.schema import Saliency, ScoreCam
+from xai_audit.spec.methods import Saliency, ScoreCam
 
 
 def explained(

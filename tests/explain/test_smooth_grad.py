@@ -12,7 +12,7 @@ from xai_audit.errors import Refusal
 from xai_audit.explain.maps import Maps
 from xai_audit.explain.questions import Case, NoisyPoints, Question
 from xai_audit.explain.smooth_grad import smooth_grad
-from xai_audit.spec.schema import Saliency, SmoothGrad
+from xai_audit.spec.methods import Saliency, SmoothGrad
 
 
 def explained(

@@ -19,7 +19,7 @@ from xai_audit.explain.tail import Tail, without_channels
 from xai_audit.model.audited import AuditedModel
 from xai_audit.model.graph import Graph
 from xai_audit.model.layers import SpatialLayer
-from xai_audit.spec.schema import AblationCam, TokenLayout, Tokens
+from xai_audit.spec.methods import AblationCam, TokenLayout, Tokens
 
 
 class Skipping(nn.Module):

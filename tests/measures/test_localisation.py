@@ -5,7 +5,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from xai_audit.errors import StepError
-from xai_audit.measures.localisation import mass_of_map, rank_of_map, relevance_mass, relevance_rank
+from xai_audit.measures.localisation import (
+    hit_of_map,
+    mass_of_map,
+    pointing_game,
+    rank_of_map,
+    relevance_mass,
+    relevance_rank,
+    within,
+)
 
 SQUARE = np.zeros((4, 4), dtype=bool)
 SQUARE[1:3, 1:3] = True
@@ -148,3 +156,61 @@ def test_slice_without_explained_cases_is_undefined():
 def test_maps_that_are_no_answer_are_named(maps, masks, message):
     with pytest.raises(StepError, match=message):
         measured(relevance_mass, [maps], [masks])
+
+
+def peak(row, column, size=40):
+    found = np.zeros((size, size))
+    found[row, column] = 1
+    return found
+
+
+LEFT = np.zeros((40, 40), dtype=bool)
+LEFT[10:20, 5:10] = True
+
+
+@pytest.mark.parametrize(("column", "hit"), [(7, 1.0), (9, 1.0), (24, 1.0), (25, 0.0)])
+def test_pointing_game_known_answers(column, hit):
+    """Peak inside 1; 15 pixels from the mask's last column 1; 16 pixels 0."""
+    assert hit_of_map(peak(12, column), within(LEFT, 15)) == hit
+
+
+def test_distance_is_that_of_a_circle():
+    """(9, 12) from the corner is 15; (10, 12) is farther."""
+    near = within(LEFT, 15)
+    assert near[10 - 9, 9 + 12] and not near[10 - 10, 9 + 12]
+    plain = np.array([[any((y - v) ** 2 + (x - u) ** 2 <= 225 for v in (max(10, min(19, y)),)
+                           for u in (max(5, min(9, x)),)) for x in range(40)] for y in range(40)])  # fmt: skip
+    np.testing.assert_array_equal(near, plain)
+
+
+def test_pointing_game_of_a_slice_with_what_chance_gives():
+    found = measured(pointing_game, [peak(12, 7), peak(12, 39), peak(0, 0)] * 4, [LEFT] * 12)
+    assert value(found, "pointing_game").estimate == pytest.approx(2 / 3)
+    assert value(found, "expected_by_chance").estimate == pytest.approx(within(LEFT, 15).mean())
+    assert found.details["parameters"] == {"tolerance": 15}
+
+
+def test_pointing_game_without_tolerance_is_the_mask_itself():
+    found = pointing_game(np.stack([peak(12, 10)] * 6), np.stack([LEFT] * 6), None, np.random.default_rng(0), 0)
+    assert value(found, "pointing_game").estimate == 0
+    assert value(found, "expected_by_chance").estimate == pytest.approx(LEFT.mean())
+
+
+def test_equal_peaks_count_with_their_share():
+    two = peak(12, 7) + peak(39, 39)
+    assert hit_of_map(two, LEFT) == 0.5
+
+
+def test_a_random_maps_hits_are_those_of_chance():
+    rng = np.random.default_rng(0)
+    found = measured(pointing_game, list(rng.random((600, 40, 40))), [LEFT] * 600)
+    chance = value(found, "expected_by_chance").estimate
+    assert value(found, "pointing_game").estimate == pytest.approx(chance, abs=4 * np.sqrt(chance * (1 - chance) / 600))
+
+
+def test_pointing_game_leaves_out_empty_masks_and_zero_maps():
+    maps = [peak(12, 7), peak(12, 7), np.zeros((40, 40)), peak(12, 7)]
+    masks = [LEFT, np.zeros_like(LEFT), LEFT, LEFT]
+    found = measured(pointing_game, maps, masks)
+    assert value(found, "undefined_maps").estimate == 1 and value(found, "refused_masks").estimate == 1
+    assert value(found, "pointing_game").estimate == 1

@@ -13,7 +13,8 @@ from xai_audit.errors import ModelError, Refusal
 from xai_audit.model.audited import AuditedModel
 from xai_audit.model.factory import build_module
 from xai_audit.model.layers import SpatialLayer, dry_forward, hooked, resolve_layers, spatial
-from xai_audit.spec.schema import Layer, TokenLayout, Tokens
+from xai_audit.spec.methods import TokenLayout, Tokens
+from xai_audit.spec.schema import Layer
 
 
 def tokens(prefix: int, grid: tuple[int, int]) -> TokenLayout:

@@ -9,7 +9,7 @@ import torch
 from xai_audit.errors import Refusal, StepError
 from xai_audit.model.audited import AuditedModel
 from xai_audit.model.targets import Target, freeze, no_gradient, overlap
-from xai_audit.spec.schema import TargetSpec
+from xai_audit.spec.methods import TargetSpec
 
 Z = torch.tensor([[1.0, 3.0, -1.0], [0.5, 0.0, 0.25]], dtype=torch.float64)
 

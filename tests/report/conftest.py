@@ -10,7 +10,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from attached import WHEN, attachments
-from fixture_run import EVERY_METHOD, Made, Wish, make_run
+from fixture_run import EVERY_METHOD, LEANING, Made, Wish, make_run
+from fixture_table import make_table_run
 
 from xai_audit.report.build import build_report
 from xai_audit.report.document import Report
@@ -54,3 +55,45 @@ def every_report(every: Made) -> Report:
 @pytest.fixture(scope="session")
 def every_html(every_report: Report) -> str:
     return render_html(every_report).decode()
+
+
+CHECKED = {
+    "grad_cam": "trusted",
+    "guided_backprop": "failed",
+    "occlusion": "weak",
+    "lime": "weak",
+    "shap": "trusted",
+}
+
+
+@pytest.fixture(scope="session")
+def checked(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A run whose explanations were checked: two trusted, two weak, one failed."""
+    wish = Wish(methods=tuple(CHECKED), broken=(), trusted=CHECKED, criteria=LEANING)
+    return make_run(tmp_path_factory.mktemp("checked") / "3f9c1a7be204", wish)
+
+
+@pytest.fixture(scope="session")
+def checked_report(checked: Made) -> Report:
+    return build_report(checked.run, checked.spec, checked.findings, "en")
+
+
+@pytest.fixture(scope="session")
+def checked_html(checked_report: Report) -> str:
+    return render_html(checked_report).decode()
+
+
+@pytest.fixture(scope="session")
+def loans(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A run of a table with Shapley values, LIME, reasons and groups compared."""
+    return make_table_run(tmp_path_factory.mktemp("loans") / "3f9c1a7be204")
+
+
+@pytest.fixture(scope="session")
+def loans_report(loans: Made) -> Report:
+    return build_report(loans.run, loans.spec, loans.findings, "en")
+
+
+@pytest.fixture(scope="session")
+def loans_html(loans_report: Report) -> str:
+    return render_html(loans_report).decode()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fixture_checks import checks
 
 from xai_audit import registry
 from xai_audit.evidence.files import write_atomically
@@ -39,7 +40,7 @@ MEASURES = (
     "ece",
 )
 METHODS = ("grad_cam", "saliency", "occlusion")
-EVERY_METHOD = tuple(entry.name for entry in registry.METHODS)
+EVERY_METHOD = tuple(entry.name for entry in registry.METHODS if entry.shape != "fitter")
 SETTINGS = {"grad_cam": "layer: last", "occlusion": "window: 16, stride: 8", "activation_maps": "layer: last, top: 9"}
 UNITS = 24
 
@@ -63,6 +64,8 @@ class Wish:
     case_prefix: str = "cell"
     minimum_cell: int = 5
     languages: str = "[en]"
+    trusted: Mapping[str, str] = field(default_factory=dict)
+    """State that each method's checks shall come to; without any no check was made."""
     extra: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -83,6 +86,14 @@ CRITERIA = """criteria:
      waiver: {owner: {name: M. Lindqvist, role: product owner}, reason: Probabilities are not shown to operators yet.,
               scope: Release one only., expires: 2027-06-30}}
 """
+
+LEANING = """criteria:
+  - {id: L1, measure: relevance_mass, method: guided_backprop, mask: interior, at_least: 0.1, minimum_cases: 6,
+     because: The model should look at the cell and not at its frame.}
+  - {id: L2, measure: relevance_mass, method: grad_cam, mask: interior, at_least: 0.1, minimum_cases: 6,
+     because: The same with a method that met its checks.}
+"""
+"""Criteria of which one rests on a method that fails its checks."""
 
 SPEC = """version: 1
 audit:
@@ -291,6 +302,8 @@ class _Maker:
             }
         self.rows.append(Rows(self.ids, columns))
         details = {"classes": list(names), "task": "single_label", "scores_are": "logit"}
+        skill = {"measure": "kappa", "estimate": 0.8, "low": 0.7, "high": 0.9, "n": 60}
+        details["skill"] = dict.fromkeys(self.members, skill)
         self.add("predictions", "predictions", details, passes=Passes(self.wish.cases, 0))
 
     def performance(self) -> None:
@@ -394,11 +407,29 @@ class _Maker:
                     "Use integrated_gradients.",
                 )
         for method in methods:
-            if registry.method(method).map_kind != "units":
+            if registry.method(method).map_kind not in ("units", "none"):
                 self.localisation(method, maps[method])
+        self.checks(ids)
+
+    def checks(self, ids: list[str]) -> None:
+        explained = {part: sum(i in members for i in self.chosen) for part, members in self.members.items()}
+        for subject, method, part, values, details, arrays, failure in checks(self.wish.trusted, explained):
+            if not self.wish.trusted:
+                return
+            if subject == "agreement":
+                named = list(self.wish.trusted)
+                pair = f"{named[-1]} | {named[0]}"
+                details["most_different"] = [
+                    {"case": case, "pair": pair, "rank_correlation": -0.3 + 0.1 * place, "overlap": 0.02}
+                    for place, case in enumerate(ids[:3])
+                ]
+            self.add("quality", subject, details, slice=part, method=method, values=values, arrays=arrays)
+            if failure is not None:
+                self.break_last(failure[0], "Refusal", failure[1])
 
     def localisation(self, method: str, raw: np.ndarray) -> None:
-        shown = np.maximum(raw if raw.ndim == 3 else np.abs(raw).max(1), 0)
+        is_signed = registry.method(method).sign == "signed"
+        shown = np.maximum(raw if raw.ndim == 3 else raw.sum(1) if is_signed else np.abs(raw).max(1), 0)
         block = SIDE // shown.shape[-1]
         large = np.kron(shown, np.ones((1, block, block))).astype(np.float64) if block > 1 else shown
         found = relevance_mass(large, self.mask.astype(bool), None, np.random.default_rng(2))
@@ -424,6 +455,19 @@ class _Maker:
 USED: dict[str, dict[str, Any]] = {
     "occlusion": {"window": 16, "stride": 8, "baseline": "mean_colour"},
     "integrated_gradients": {"baseline": "mean_colour", "n_steps": 32, "max_steps": 512, "tolerance": 0.01},
+    "lime": {
+        "preset": "steady",
+        "samples": 1000,
+        "segments": {"kind": "grid", "rows": 6, "columns": 6},
+        "baseline": {"kind": "superpixel_mean"},
+    },
+    "shap": {
+        "mode": "kernel",
+        "sampling": "leverage",
+        "estimator": "xai-audit",
+        "players": {"kind": "grid", "rows": 6, "columns": 6},
+        "baseline": {"kind": "mean_colour", "colour": [0.31]},
+    },
     "activation_maps": {"layer": "features.7", "grid": [6, 6], "units": "all", "rank": "max", "top": 9},
 }
 PASSES = {
@@ -470,9 +514,30 @@ def _extras(method: str, count: int) -> dict[str, np.ndarray]:
             "steps": steps,
             "converged": (~is_third).astype(np.float32),
         }
+    if registry.method(method).map_kind == "segments":
+        return _fit(method, count)
     if method == "eigen_cam":
         return {"energy_share": np.linspace(0.51, 0.83, count).astype(np.float32)}
     return {}
+
+
+def _fit(method: str, count: int) -> dict[str, np.ndarray]:
+    """As LIME and Shapley values leave it; the second case fits badly, and the third has not converged."""
+    rows, columns = np.indices((SIDE, SIDE)) // 16
+    made = {
+        "segments": np.repeat((rows * 6 + columns)[None, None], count, axis=0).astype(np.int64),
+        "standard_error": np.full((count, 1, SIDE, SIDE), 0.012, np.float32),
+    }
+    if method == "lime":
+        r2 = np.linspace(0.71, 0.93, count)
+        r2[1] = 0.31
+        return made | {"r2": r2[:, None].astype(np.float32), "intercept": np.zeros((count, 1), np.float32)}
+    converged = np.ones((count, 1), np.float32)
+    converged[2] = 0
+    return made | {
+        "gap": np.full((count, 1), 1e-7, np.float32), "evaluations": np.full((count, 1), 512, np.float32),
+        "value": np.ones((count, 1), np.float32), "empty": np.zeros((count, 1), np.float32), "converged": converged,
+    }  # fmt: skip
 
 
 def _summary(maps: np.ndarray) -> dict[str, Any]:
@@ -523,6 +588,9 @@ def _maps(method: str, images: np.ndarray, rng: np.random.Generator) -> np.ndarr
         return units.astype(np.float32)
     if kind == "pixels":
         return (rng.normal(0, 1, (count, 1, SIDE, SIDE)) * dark[:, None] / 255).astype(np.float32)
+    if kind == "segments":
+        painted = np.kron(coarse * 4 - 1.6 + rng.normal(0, 0.1, coarse.shape), np.ones((1, 16, 16)))
+        return painted[:, None].astype(np.float32)
     blocks = dark.reshape(count, 12, 8, 12, 8).mean((2, 4)) / 60 - 2 + rng.normal(0, 0.4, (count, 12, 12))
     return np.kron(blocks, np.ones((1, 8, 8))).astype(np.float32)
 

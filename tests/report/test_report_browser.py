@@ -92,7 +92,29 @@ def test_sixteen_methods_wrap_without_a_barrier(browser: Any, every_file: Path, 
 def test_pictures_of_one_case_stand_side_by_side(browser: Any, every_file: Path, width: int, least: int) -> None:
     page = opened(browser, every_file.as_uri(), width)
     tops = page.evaluate("[...document.querySelector('#gallery-random .pictures').children].map(e => e.offsetTop)")
-    assert len(tops) == 14
+    assert len(tops) == 16
     assert tops.count(tops[0]) == least
     images = page.evaluate("[...document.querySelectorAll('#gallery-random img')].map(e => e.getBoundingClientRect())")
     assert all(abs(each["width"] - images[0]["width"]) < 1 and each["width"] > 80 for each in images)
+
+
+@pytest.fixture(scope="module", params=["checked", "loans"])
+def new_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of checked explanations, and that of a table."""
+    path = tmp_path_factory.mktemp("browser") / f"{request.param}.html"
+    path.write_text(request.getfixturevalue(f"{request.param}_html"), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_checked_pictures_and_rows_have_no_barrier(browser: Any, new_file: Path, width: int) -> None:
+    page = opened(browser, new_file.as_uri(), width, bypass_csp=True)
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_bars_of_a_row_fill_a_phone(browser: Any, tmp_path: Path, loans_html: str) -> None:
+    (tmp_path / "loans.html").write_text(loans_html, encoding="utf-8")
+    page = opened(browser, (tmp_path / "loans.html").as_uri(), 390)
+    wide = page.evaluate("document.querySelector('#gallery-random .wide img').getBoundingClientRect().width")
+    assert 300 < wide <= 390

@@ -170,7 +170,7 @@ def test_small_groups_are_not_counted_out(tmp_path: Path) -> None:
     table = html.split('id="table-accuracy"')[1].split("</table>")[0]
     row = [text_in(cell) for cell in table.split("<tr>")[-1].split("<td")]
     assert "tiny" in row[0]
-    assert ">undefined" in row[2]
+    assert ">too few cases to show" in row[2]
     assert "&lt; 5" in row[4]
 
 

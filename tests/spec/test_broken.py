@@ -48,7 +48,10 @@ def test_table_and_files_name_the_same_specs() -> None:
     assert len(BROKEN) >= 60
 
 
-@pytest.mark.parametrize("name", ["images", "predictions", "regression", "segmentation", "detection", "sixteen"])
+@pytest.mark.parametrize(
+    "name",
+    ["images", "predictions", "regression", "segmentation", "detection", "sixteen", "fairness", "reasons", "table"],
+)
 def test_the_spec_that_the_broken_ones_were_made_from_passes(name: str) -> None:
     load_spec(HERE / "whole" / f"{name}.yaml")
 
@@ -71,6 +74,12 @@ def test_no_message_speaks_of_python() -> None:
     words = re.compile(r"\b(tuple|dict|NoneType|pydantic|str|ruamel|Traceback|Input should|instance of|int_type)\b")
     said = [text.splitlines()[-1] for path in BROKEN for text in problems(path) if "!!" not in text]
     assert [text for text in said if words.search(text)] == []
+
+
+def test_measures_proposed_for_rows_leave_out_those_of_images() -> None:
+    (said,) = problems(HERE / "broken/measure-unknown-for-rows.yaml")
+    assert "deletion" in said
+    assert not re.search("road|pointing_game|relevance", said)
 
 
 def test_all_problems_come_in_one_go_in_the_order_of_the_file(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from xai_audit import registry
 from xai_audit.errors import SpecErrors
 from xai_audit.spec.load import LoadedSpec, load_spec, load_text
-from xai_audit.spec.schema import Blur, TargetSpec
+from xai_audit.spec.methods import Blur, TargetSpec
 from xai_audit.spec.sections import METHOD_MODELS
 from xai_audit.spec.yaml_nodes import Place
 

@@ -205,3 +205,26 @@ def test_clean_data_is_not_remarked_on():
 
 def test_training_data_that_was_not_declared_is_said():
     assert [each.reason for each in profiled({"training": {"declared": False}})] == ["training_not_declared"]
+
+
+def test_counts_below_the_smallest_cell_are_not_told():
+    columns = [{"name": "liq", "missing": 4}, {"name": "term", "missing": 5}]
+    codes = [{"column": "gdlin", "value": 666, "count": 2}]
+    suspects = [{"column": "netw", "value": -9.0, "count": 3, "why": "far"}]
+    details = {
+        "training": {"declared": True}, "columns": columns, "missing_codes": codes, "suspected_codes": suspects,
+    }  # fmt: skip
+    told = {each.reason: each.detail for each in profiled(details)}
+    assert told["missing_values"] == "Values are missing in columns: liq (< 5), term (5)."
+    assert "gdlin 666 (< 5)." in told["declared_missing_codes"]
+    assert "netw -9, < 5 times (far)" in told["suspected_missing_code"]
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(999999.4, "999999.4"), (1000000, "1000000"), (1000000.0, "1000000"), (-9, "-9"), (0.1, "0.1"), ("NA", "NA")],
+)
+def test_a_code_is_told_as_it_was_declared(value, written):
+    codes = [{"column": "amount", "value": value, "count": 9}]
+    (told,) = profiled({"training": {"declared": True}, "missing_codes": codes})
+    assert told.detail.endswith(f": amount {written} (9).")

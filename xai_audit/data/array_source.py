@@ -34,7 +34,7 @@ def open_array_source(spec: AuditSpec, source: Arrays, folder: Path) -> Dataset:
     used = {source.image, *masks.values()}
     columns = {name: header for name, header in stored.headers.items() if name not in used and header.shape == (count,)}
     frame = pd.DataFrame({name: _column(stored.read(name)) for name in columns}, index=range(count))
-    table = Table(source.file, frame, np.arange(count, dtype=np.int64), "case")
+    table = Table(source.file, frame, np.arange(count, dtype=np.int64), "case").without_codes(spec.data.missing_codes)
     problems = RowProblems()
     labels = _labels(spec, source, stored, count, problems)
     pixels = ArrayPixels(stored.mapped(source.image), {concept: stored.mapped(name) for concept, name in masks.items()})

@@ -32,11 +32,14 @@ def case_place(case_id: str) -> str:
     return f'case "{case_id}"'
 
 
-def settle(bad: Sequence[BadCase], total: int, policy: Policy, where: str) -> tuple[BadCase, ...]:
+def settle(
+    bad: Sequence[BadCase], total: int, policy: Policy, where: str, remedies: Sequence[str] = ()
+) -> tuple[BadCase, ...]:
     """The bad cases under `record`; one DataError that lists them under `fail`, or when no case is left.
 
-    `total` counts all cases looked at, the bad ones among them.
+    `total` counts all cases looked at, the bad ones among them. `remedies` may mend the spec; they are told first.
     """
+    correct = f"{' '.join(remedies)} Otherwise correct" if remedies else "Correct"
     if not bad:
         return ()
     if policy == "fail":
@@ -44,7 +47,7 @@ def settle(bad: Sequence[BadCase], total: int, policy: Policy, where: str) -> tu
             where,
             f"{_count(len(bad))} of {total}",
             "every case to be readable and complete",
-            "Correct these cases, or set `data.on_bad_case: record` to leave them out and name them in the report.\n"
+            f"{correct} these cases, or set `data.on_bad_case: record` to leave them out and name them in the report.\n"
             f"{listing(bad)}",
         )
     if len({case.id for case in bad}) >= total:
@@ -52,7 +55,7 @@ def settle(bad: Sequence[BadCase], total: int, policy: Policy, where: str) -> tu
             where,
             f"no usable case: all {total} are bad",
             "at least one case to audit",
-            f"Correct the source: leaving bad cases out would leave nothing.\n{listing(bad)}",
+            f"{correct} the source: leaving bad cases out would leave nothing.\n{listing(bad)}",
         )
     return tuple(bad)
 

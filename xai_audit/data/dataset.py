@@ -39,6 +39,8 @@ class Dataset:
     pixels: Pixels
     rows: NDArray[np.int64]
     """(n,) row of each case in `pixels`."""
+    features: NDArray[np.float64] | None = None
+    """(n, features) of a table: numbers as they are, categories as codes, NaN where missing."""
     notes: tuple[str, ...] = ()
     """Sentences about what the source holds and the audit does not use."""
 
@@ -50,7 +52,7 @@ class Dataset:
     @property
     def has_images(self) -> bool:
         """Whether there is an image to look at."""
-        return self.source != "predictions"
+        return self.source not in ("predictions", "table")
 
     def picture(self, index: int) -> Picture:
         """The image of a case with the digest of its stored bytes and the conversions made."""
@@ -77,7 +79,7 @@ class Dataset:
         return self.pixels.has_mask(int(self.rows[index]), concept)
 
     def file_digest(self, index: int) -> str:
-        """sha256 of the image file's bytes, or of the image's array; empty for stored predictions."""
+        """sha256 of the image file's bytes, or of the image's array; empty where there are no images."""
         return self.pixels.digest(int(self.rows[index]), case_place(self.ids[index]))
 
     def mask_digest(self, index: int, concept: str) -> str:
@@ -94,6 +96,7 @@ class Dataset:
             clusters=None if self.clusters is None else self.clusters[indexes],
             scores=None if self.scores is None else self.scores[indexes],
             rows=self.rows[indexes],
+            features=None if self.features is None else self.features[indexes],
         )
 
     def without(self, bad: Sequence[BadCase]) -> Dataset:

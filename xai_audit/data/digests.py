@@ -16,6 +16,15 @@ def pixel_digest(image: NDArray[np.generic]) -> str:
     return hashlib.sha256(head + np.ascontiguousarray(image).tobytes()).hexdigest()
 
 
+def row_digests(features: NDArray[np.float64]) -> list[str]:
+    """sha256 of each row of features as little-endian float64, (cases,), where two rows give the model the same.
+
+    A category is its code; every missing value has one bit pattern, and 0 has no sign.
+    """
+    plain = np.where(np.isnan(features), np.nan, features + 0.0).astype("<f8")
+    return [hashlib.sha256(row.tobytes()).hexdigest() for row in np.ascontiguousarray(plain)]
+
+
 def dhash(image: NDArray[np.generic]) -> str:
     """Difference hash in 16 hex digits: of two neighbours in a grey 9 x 8 copy, is the left one lighter?
 

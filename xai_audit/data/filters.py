@@ -13,7 +13,8 @@ from xai_audit.data.column_types import WORDS, Kind, is_number, kind_of, missing
 from xai_audit.data.suggestions import did_you_mean
 from xai_audit.data.tables import Table
 from xai_audit.errors import DataError
-from xai_audit.spec.schema import Filter, Scalar
+from xai_audit.spec.base import Scalar
+from xai_audit.spec.schema import Filter
 
 
 def selected(table: Table, where: Mapping[str, Filter], key: str) -> NDArray[np.bool_]:

@@ -19,10 +19,14 @@ class RowProblems:
     """Problems found row by row while a table is checked, in the order found."""
 
     found: dict[int, list[str]] = field(default_factory=dict)
+    remedies: dict[int, list[str]] = field(default_factory=dict)
+    """What may mend the spec instead of the row."""
 
-    def add(self, row: int, problem: str) -> None:
+    def add(self, row: int, problem: str, remedy: str = "") -> None:
         """Note a problem of a row."""
         self.found.setdefault(int(row), []).append(problem)
+        if remedy:
+            self.remedies.setdefault(int(row), []).append(remedy)
 
 
 def class_labels(

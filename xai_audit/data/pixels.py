@@ -163,13 +163,11 @@ class ArrayPixels:
 
 @dataclass(frozen=True)
 class NoPixels:
-    """Stored predictions: there are no images."""
+    """Stored predictions, or rows of a table: there are no images."""
 
     def read(self, row: int, case: str) -> Picture:
         """There is none."""
-        raise DataError(
-            case, "no image: the source holds stored predictions", "a source with images", "Use image_table."
-        )
+        raise DataError(case, "no image: the source holds none", "a source with images", "Use image_table.")
 
     def mask(self, row: int, concept: str, size: tuple[int, int], case: str) -> NDArray[np.bool_]:
         """There is none."""

@@ -30,6 +30,7 @@ class Rows:
     problems: RowProblems
     pixels: Pixels
     scores: NDArray[np.float64] | None = None
+    features: NDArray[np.float64] | None = None
     notes: tuple[str, ...] = ()
     bad: tuple[BadCase, ...] = ()
     """Files that are no cases, known before any row was checked."""
@@ -55,7 +56,8 @@ def assemble(rows: Rows, spec: AuditSpec) -> Dataset:
         for row in candidates.tolist()
         if row in rows.problems.found
     )
-    bad = settle(bad, len(candidates) + len(rows.bad), data.on_bad_case, table.name)
+    remedies = dict.fromkeys(each for row in candidates.tolist() for each in rows.problems.remedies.get(row, ()))
+    bad = settle(bad, len(candidates) + len(rows.bad), data.on_bad_case, table.name, tuple(remedies))
     whole = np.asarray([row for row in candidates.tolist() if row not in rows.problems.found], dtype=np.int64)
     everything = Dataset(
         table=table,
@@ -69,6 +71,7 @@ def assemble(rows: Rows, spec: AuditSpec) -> Dataset:
         concepts=tuple(data.masks),
         pixels=rows.pixels,
         rows=np.arange(len(table.lines), dtype=np.int64),
+        features=rows.features,
         notes=rows.notes,
     )
     return everything.take(whole)

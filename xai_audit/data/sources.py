@@ -14,6 +14,7 @@ from xai_audit.data.array_source import open_array_source
 from xai_audit.data.bad_cases import BadCase
 from xai_audit.data.column_types import text
 from xai_audit.data.dataset import Dataset
+from xai_audit.data.features import read_features, text_columns
 from xai_audit.data.folders import list_classes, require_folder
 from xai_audit.data.labels import RowProblems, class_labels, flags, numbers
 from xai_audit.data.mask_columns import mask_boxes, mask_files
@@ -23,7 +24,17 @@ from xai_audit.data.scores import stored_scores
 from xai_audit.data.tables import Table, read_table
 from xai_audit.errors import DataError
 from xai_audit.evidence.paths import resolve
-from xai_audit.spec.schema import Arrays, AuditSpec, ImageFolder, ImageTable, Predictions
+from xai_audit.spec.schema import (
+    Arrays,
+    AuditSpec,
+    ImageFolder,
+    ImageTable,
+    Input,
+    Model,
+    Predictions,
+    Source,
+)
+from xai_audit.spec.tables import TableInput, TableSource
 
 __all__ = ["BadCase", "Dataset", "open_dataset"]
 
@@ -40,13 +51,23 @@ def open_dataset(spec: AuditSpec, folder: Path) -> Dataset:
     if spec.model is None:
         raise DataError(
             "data.source",
-            f"images ({source.kind}) and no model",
+            f"{'rows' if isinstance(source, TableSource) else 'images'} ({source.kind}) and no model",
             "a `model` with its classes, or stored predictions",
             "Declare the model, or use kind: predictions.",
         )
+    _require_same_kind(source, spec.model.input)
     if isinstance(source, Arrays):
         return open_array_source(spec, source, folder)
+    if isinstance(source, TableSource):
+        return _open_features(spec, source, spec.model, folder)
     return _open_folder(spec, source, folder) if isinstance(source, ImageFolder) else _open_table(spec, source, folder)
+
+
+def _require_same_kind(source: Source, model_input: Input) -> None:
+    if isinstance(source, TableSource) != isinstance(model_input, TableInput):
+        found = f"{source.kind} for a model of {'rows' if isinstance(model_input, TableInput) else 'images'}"
+        expected = "kind table with `model.input.features`, or images with `model.input.size`"
+        raise DataError("data.source.kind", found, expected, "Correct one of the two.")
 
 
 def _open_predictions(spec: AuditSpec, source: Predictions, folder: Path) -> Dataset:
@@ -60,7 +81,8 @@ def _open_predictions(spec: AuditSpec, source: Predictions, folder: Path) -> Dat
     if spec.data.masks:
         raise DataError("data.masks", "masks of stored predictions", "a source with images", "Remove `data.masks`.")
     as_text = {source.id or ""} | (set() if source.task == "regression" else {source.label})
-    table = read_table(resolve(source.table, folder, "data.source.table"), source.table, as_text)
+    path = resolve(source.table, folder, "data.source.table")
+    table = read_table(path, source.table, as_text, spec.data.missing_codes)
     problems = RowProblems()
     ids = _ids(table, _shown(spec, source.id), "data.source.id")
     labels = _labels(table, source.label, source.task, spec.classes, (), problems)
@@ -74,7 +96,7 @@ def _open_table(spec: AuditSpec, source: ImageTable, folder: Path) -> Dataset:
     if isinstance(source.label, str) and spec.task != "regression":
         as_text.add(source.label)
     path = resolve(source.table, folder, "data.source.table")
-    table = read_table(path, source.table, as_text)
+    table = read_table(path, source.table, as_text, spec.data.missing_codes)
     root = path.parent if source.root is None else resolve(source.root, folder, "data.source.root")
     require_folder(root, source.root or source.table)
     problems = RowProblems()
@@ -93,6 +115,22 @@ def _open_table(spec: AuditSpec, source: ImageTable, folder: Path) -> Dataset:
     )
     ids = _ids(table, _shown(spec, source.id or source.image), "data.source.id" if source.id else "data.source.image")
     return assemble(Rows(table, ids, labels, problems, pixels), spec)
+
+
+def _open_features(spec: AuditSpec, source: TableSource, model: Model, folder: Path) -> Dataset:
+    assert isinstance(model.input, TableInput)
+    if spec.data.masks:
+        raise DataError("data.masks", "masks of a table", "images", "Remove `data.masks`.")
+    as_text = {source.id or ""} | text_columns(model.input)
+    if isinstance(source.label, str) and spec.task != "regression":
+        as_text.add(source.label)
+    path = resolve(source.table, folder, "data.source.table")
+    table = read_table(path, source.table, as_text, spec.data.missing_codes)
+    problems = RowProblems()
+    features = read_features(table, model.input, problems)
+    labels = _labels(table, source.label, spec.task, spec.classes, model.outputs or (), problems)
+    ids = _ids(table, _shown(spec, source.id), "data.source.id")
+    return assemble(Rows(table, ids, labels, problems, NoPixels(), features=features), spec)
 
 
 def _open_folder(spec: AuditSpec, source: ImageFolder, folder: Path) -> Dataset:

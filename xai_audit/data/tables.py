@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xai_audit.data.column_types import from_typed, text, typed
+from xai_audit.data.missing_codes import Coded, cells_without, column_without
 from xai_audit.data.suggestions import did_you_mean, one_of
 from xai_audit.errors import DataError
+from xai_audit.spec.tables import MissingCodes
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Table:
     """Number of each row in the file, (rows,): the line of a CSV file, else the row counted from 1."""
     row_word: str
     """What `lines` counts: line, row or case."""
+    coded: Coded = field(default_factory=dict)
+    """Where declared codes stood that are read as missing."""
 
     def place(self, row: int) -> str:
         """`index.csv line 17`."""
@@ -49,16 +53,30 @@ class Table:
 
     def take(self, rows: NDArray[np.int64]) -> Table:
         """The table with only these rows, in this order."""
-        return Table(self.name, self.frame.iloc[rows].reset_index(drop=True), self.lines[rows], self.row_word)
+        coded = {key: held[rows] for key, held in self.coded.items()}
+        return Table(self.name, self.frame.iloc[rows].reset_index(drop=True), self.lines[rows], self.row_word, coded)
+
+    def without_codes(self, codes: MissingCodes) -> Table:
+        """The table with declared codes as missing values. Raises DataError for a column that it does not have."""
+        frame, coded = self.frame.copy(), dict(self.coded)
+        for name, values in codes.items():
+            frame[name], found = column_without(self.column(name, "data.missing_codes"), name, values)
+            coded |= found
+        return Table(self.name, frame, self.lines, self.row_word, coded)
 
 
-def read_table(path: Path, name: str, as_text: Collection[str]) -> Table:
-    """The table at `path`, .csv or .parquet; columns in `as_text` stay strings exactly as written."""
+def read_table(path: Path, name: str, as_text: Collection[str], codes: MissingCodes | None = None) -> Table:
+    """The table at `path`, .csv or .parquet; columns in `as_text` stay strings exactly as written.
+
+    Values in `codes`, by column, are read as missing.
+    """
     kind = path.suffix.lower()
     if kind not in (".csv", ".parquet"):
         raise DataError(name, f"a table of type {kind or 'unknown'}", ".csv or .parquet", "Convert the table.")
     require_file(path, name, "a table")
-    return _read_csv(path, name, as_text) if kind == ".csv" else _read_parquet(path, name)
+    if kind == ".csv":
+        return _read_csv(path, name, as_text, codes or {})
+    return _read_parquet(path, name).without_codes(codes or {})
 
 
 def require_file(path: Path, name: str, what: str) -> None:
@@ -76,7 +94,7 @@ def require_file(path: Path, name: str, what: str) -> None:
         ) from None
 
 
-def _read_csv(path: Path, name: str, as_text: Collection[str]) -> Table:
+def _read_csv(path: Path, name: str, as_text: Collection[str], codes: MissingCodes) -> Table:
     rows = _csv_rows(_decoded(path, name), name)
     header = [cell.strip() for cell in next(rows, (0, []))[1]]
     _check_header(header, name)
@@ -95,8 +113,16 @@ def _read_csv(path: Path, name: str, as_text: Collection[str]) -> Table:
             column.append(cell if cell.strip() else None)
     if not lines:
         raise DataError(name, "a header and no rows", "one row a case", "Add the rows, or name another table.")
-    made = {title: (text if title in as_text else typed)(cells) for title, cells in zip(header, columns, strict=True)}
-    return Table(name, pd.DataFrame(made), np.asarray(lines, dtype=np.int64), "line")
+    coded: dict[tuple[str, Any], NDArray[np.bool_]] = {}
+    made = {}
+    for title, written in zip(header, columns, strict=True):
+        kept, found = cells_without(written, title, codes.get(title, ()))
+        coded |= found
+        made[title] = (text if title in as_text else typed)(kept)
+    table = Table(name, pd.DataFrame(made), np.asarray(lines, dtype=np.int64), "line", coded)
+    for title in codes:
+        table.column(title, "data.missing_codes")
+    return table
 
 
 def _decoded(path: Path, name: str) -> str:

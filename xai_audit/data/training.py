@@ -1,4 +1,4 @@
-"""What the model was trained on, as far as it is declared: a folder of images, or a list of digests."""
+"""What the model was trained on, as far as it is declared: images, rows of a table, or a list of digests."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from xai_audit.data.digests import dhash, pixel_digest
+from xai_audit.data.digests import dhash, pixel_digest, row_digests
+from xai_audit.data.features import read_features, text_columns
 from xai_audit.data.folders import list_images
 from xai_audit.data.images import decode, read_bytes
-from xai_audit.data.tables import require_file
+from xai_audit.data.labels import RowProblems
+from xai_audit.data.tables import read_table, require_file
 from xai_audit.errors import DataError
 from xai_audit.evidence.canonical import sha256
 from xai_audit.evidence.paths import inside, resolve
+from xai_audit.spec.tables import MissingCodes, TableInput
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 DHASH = re.compile(r"[0-9a-f]{16}")
@@ -31,6 +34,39 @@ class Training:
     names: tuple[str, ...]
     """Name of each hash's image."""
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RowDigests:
+    """Digests of the training rows."""
+
+    rows: int
+    exact: frozenset[str]
+    """As digests.row_digests makes them."""
+    notes: tuple[str, ...] = ()
+
+
+def read_training_rows(declared: str, folder: Path, model_input: TableInput, codes: MissingCodes) -> RowDigests:
+    """The training rows that `data.training` names: a table with the model's features, or a list of digests.
+
+    A row that could not be a case of the audit is left out, and counted in a note. Raises DataError.
+    """
+    path = resolve(declared, folder, "data.training")
+    if path.is_dir():
+        fix = "Name the CSV or parquet file of the training rows."
+        raise DataError(declared, "a folder", "a table of the training rows, or a list of digests", fix)
+    if path.suffix.lower() not in (".csv", ".parquet"):
+        require_file(path, declared, "a table of the training rows, or a list of digests")
+        listed = _from_list(path, declared)
+        return RowDigests(listed.images, listed.exact)
+    used = {name: values for name, values in codes.items() if name in model_input.names}
+    table = read_table(path, declared, text_columns(model_input), used)
+    problems = RowProblems()
+    features = read_features(table, model_input, problems)
+    digests = [digest for row, digest in enumerate(row_digests(features)) if row not in problems.found]
+    wrong = len(problems.found)
+    notes = (f"{wrong} of {len(features)} training rows cannot be read and were not compared.",) if wrong else ()
+    return RowDigests(len(features), frozenset(digests), notes)
 
 
 def read_training(declared: str, folder: Path, progress: Callable[[int], None]) -> Training:

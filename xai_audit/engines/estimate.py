@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from xai_audit.data.preprocess import prepare
 from xai_audit.data.sources import Dataset
-from xai_audit.engines.local import pick_device
+from xai_audit.engines.local import pick_device, try_model
 from xai_audit.engines.preparing import prepare as prepare_methods
 from xai_audit.errors import DataError
 from xai_audit.explain.explained import Limits
@@ -21,6 +22,8 @@ from xai_audit.model.guard import left_as_found
 from xai_audit.model.load import load_model
 from xai_audit.plan import Plan, with_facts
 from xai_audit.spec.load import LoadedSpec
+from xai_audit.spec.schema import ModelInput
+from xai_audit.spec.tables import TableInput
 
 _REPORT_SECONDS, _REPORT_MB = 12.0, 450.0
 """Drawing and writing HTML and PDF of an audit of the size of the examples, measured on two cores."""
@@ -48,17 +51,20 @@ def estimate_run(
 ) -> tuple[Plan, Estimate]:
     """The plan with the passes that the model tells, and its time: one timed batch, scaled by the plan's counts."""
     place = pick_device(device)
-    measures = [step for step in plan.steps if step.kind in ("performance", "calibration", "localisation")]
+    kinds = ("performance", "calibration", "localisation", "fairness", "quality")
+    measures = [step for step in plan.steps if step.kind in kinds]
     seconds = _REPORT_SECONDS + sum(_BOOTSTRAP_SECONDS * max(step.cases, 200) / 1000 for step in measures)
     if loaded.spec.model is None:
         return plan, Estimate(seconds, _peak_mb() + _REPORT_MB, place, 0.0, 0.0, 0.0)
     model = load_model(loaded.spec.model, loaded.folder, place, loaded.spec.audit.seed)
-    limits = Limits.of(model.device, loaded.spec.compute.memory_mb, batch_size)
+    is_table = isinstance(loaded.spec.model.input, TableInput)
+    limits = Limits.of(model.device, loaded.spec.compute.memory_mb, batch_size, of_rows=is_table)
+    try_model(model, dataset)
     plan = with_facts(plan, loaded.spec, prepare_methods(model, loaded.spec).facts)
     pixels, read = _read_some(dataset, model, limits.rows)
     with left_as_found(model.module):
         forward = _seconds_each(lambda: _forward(model, pixels), len(pixels))
-        both = _seconds_each(lambda: _backward(model, pixels), len(pixels))
+        both = forward if model.is_callable else _seconds_each(lambda: _backward(model, pixels), len(pixels))
     passes = plan.passes
     backward = max(both - forward, 0.0)
     seconds += read * len(dataset.ids) * _READS + forward * passes.rows + backward * passes.backwards
@@ -66,7 +72,11 @@ def estimate_run(
 
 
 def _read_some(dataset: Dataset, model: AuditedModel, count: int) -> tuple[torch.Tensor, float]:
-    """A batch of prepared images and the seconds that one takes; cases that cannot be read are passed over."""
+    """A batch of prepared cases and the seconds that one takes to read; those that cannot be read are passed over."""
+    if dataset.features is not None:
+        rows = np.resize(dataset.features, (count, dataset.features.shape[1]))
+        return torch.from_numpy(rows[:, None, None, :]).to(model.device), 0.0
+    assert isinstance(model.input, ModelInput)
     images: list[torch.Tensor] = []
     began = time.perf_counter()
     for index in range(len(dataset.ids)):

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from xai_audit.data.preprocess import prepare
+from xai_audit import registry
+from xai_audit.engines.filling import fill_sources
 from xai_audit.engines.recording import failed, result_of
 from xai_audit.errors import Refusal
 from xai_audit.evidence.records import NO_PASSES, Passes
@@ -18,11 +19,11 @@ from xai_audit.explain.baselines import FillSources
 from xai_audit.explain.by_pass import PassRecord, explain_by_pass
 from xai_audit.explain.by_queries import explain_by_queries
 from xai_audit.explain.cost import GATE_CASES
-from xai_audit.explain.explained import Batch, Explained, Outcome
+from xai_audit.explain.explained import Batch, Explained, Layers, Outcome
 from xai_audit.explain.precision import agreement
 from xai_audit.model.audited import AuditedModel
 from xai_audit.plan import Step
-from xai_audit.spec.schema import Method, Sample
+from xai_audit.spec.methods import Method
 
 if TYPE_CHECKING:
     from xai_audit.engines.steps import Context
@@ -55,14 +56,13 @@ def _batches(context: Context, cases: Sequence[dict[str, object]]) -> Iterator[B
 
 
 def _by_pass(context: Context, shared: Step, steps: Sequence[Step]) -> list[StepResult]:
-    prepared = context.prepared()
     methods = [_method(context, step) for step in steps]
     made: list[PassRecord] = []
 
+    layers = fitting(context, methods, _chosen(context, shared))
+
     def run(model: AuditedModel, some: Sequence[Method], batches: Iterable[Batch]) -> dict[str, Outcome]:
-        found = explain_by_pass(
-            model, some, batches, prepared.layers, _fills(context, some), context.limits, context.count
-        )
+        found = explain_by_pass(model, some, batches, layers, fills(context, some), context.limits, context.count)
         made.append(found.record)
         return found.outcomes
 
@@ -87,11 +87,12 @@ def _by_queries(context: Context, steps: Sequence[Step]) -> list[StepResult]:
     prepared = context.prepared()
     methods = [_method(context, step) for step in steps]
     passes: dict[str, Passes] = {}
+    layers = fitting(context, methods, _chosen(context, steps[0]))
 
     def run(model: AuditedModel, some: Sequence[Method], batches: Iterable[Batch]) -> dict[str, Outcome]:
         is_full = model.autocast is None
         found = explain_by_queries(
-            model, some, batches, prepared.layers, _fills(context, some), context.spec.audit.seed, context.limits,
+            model, some, batches, layers, fills(context, some), context.spec.audit.seed, context.limits,
             context.count, tails=prepared.tails if is_full else {},
             incremental=prepared.incremental if is_full else None,
         )  # fmt: skip
@@ -126,15 +127,27 @@ def _in_precision(
     return outcomes, {label: entry.record() for label, entry in found.items()}
 
 
-def _fills(context: Context, methods: Sequence[Method]) -> FillSources:
-    """What stands for "absent": the mean colour that the data profile measured, or cases that the methods name."""
-    places = {identifier: index for index, identifier in enumerate(context.dataset.ids)}
-    baselines = [getattr(method, "baseline", None) for method in methods]
-    named = {baseline.sample for baseline in baselines if isinstance(baseline, Sample)}
-    samples = {
-        case: prepare(context.dataset.image(places[case]), context.input) for case in sorted(named & set(places))
+def fills(context: Context, methods: Sequence[Method]) -> FillSources:
+    """What stands for "absent" in the methods."""
+    return fill_sources(context, [getattr(method, "baseline", None) for method in methods])
+
+
+def fitting(context: Context, methods: Sequence[Method], cases: Sequence[dict[str, object]]) -> Layers:
+    """What the methods read, or why one cannot run: as prepared, and gradients where chosen rows lack values."""
+    layers = context.prepared().layers
+    if not context.is_table:
+        return layers
+    gone = np.isnan(context.features[[int(str(case["index"])) for case in cases]]).any(axis=1)
+    if not gone.any():
+        return layers
+    found = f"{int(gone.sum())} of {len(gone)} chosen rows without a value in some feature"
+    fix = "A missing value has no gradient: use lime or shap."
+    refusals = {
+        method.label: Refusal(f"methods.{method.label}", found, "rows with every value", fix)
+        for method in methods
+        if "input_gradient" in registry.method(method.use).needs
     }
-    return FillSources(mean_colour=context.mean_colour, samples=samples)
+    return {**refusals, **layers}
 
 
 def _explanation(

@@ -29,8 +29,13 @@ from xai_audit.explain.explained import Limits
 from xai_audit.model.audited import AuditedModel
 from xai_audit.model.guard import left_as_found
 from xai_audit.model.load import load_model
+from xai_audit.model.steady import rows_to_try
 from xai_audit.plan import Plan, Step, with_facts
 from xai_audit.spec.schema import AuditSpec
+from xai_audit.spec.tables import TableInput
+
+JUDGES_PARENTS = ("probe", "quality")
+"""Kinds of step that look at their parents' failures themselves: one failed method is not the failure of the others."""
 
 
 def pick_device(asked: str) -> str:
@@ -42,6 +47,15 @@ def pick_device(asked: str) -> str:
     if asked != "cpu" and not asked.startswith("cuda"):
         raise ModelError("--device", repr(asked), "cpu, cuda, cuda:N or auto", "Correct the option.")
     return asked
+
+
+def try_model(model: AuditedModel, source: Dataset) -> None:
+    """Raise ModelError where the output is wrong, is left to chance, or of a row depends on the rows beside it."""
+    case = torch.full((1, model.input.channels, *model.input.size), 0.5)
+    rows = None if source.features is None else rows_to_try(source.features).to(model.device)
+    with left_as_found(model.module), torch.no_grad():
+        model.raw_scores(case.to(model.device) if rows is None else rows[:1])
+        model.check_steady(rows)
 
 
 def work_units(step: Step) -> int:
@@ -81,7 +95,8 @@ class Engine:
     @cached_property
     def limits(self) -> Limits:
         """Rows of a batch, and memory above the model."""
-        return Limits.of(torch.device(self.device), self.spec.compute.memory_mb, self.batch_size)
+        is_table = self.spec.model is not None and isinstance(self.spec.model.input, TableInput)
+        return Limits.of(torch.device(self.device), self.spec.compute.memory_mb, self.batch_size, of_rows=is_table)
 
     @cached_property
     def prepared(self) -> Prepared:
@@ -105,7 +120,9 @@ class Engine:
     @property
     def precision(self) -> str:
         """Type of the numbers that the model computes with; float64 where there is none, as all measures are."""
-        dtype = self.model.dtype or torch.get_default_dtype() if self.model else torch.float64
+        if self.model is None or self.model.is_callable:
+            return "float64"
+        dtype = self.model.dtype or torch.get_default_dtype()
         return str(dtype).removeprefix("torch.")
 
     def model_facts(self, source: str | None) -> dict[str, Any]:
@@ -118,6 +135,8 @@ class Engine:
             "digest": self.model.digest,
             "file": file,
             "architecture": self.model.architecture,
+            "form": "callable" if self.model.is_callable else "torch module",
+            "package": self.model.package,
             "parameters": self.model.parameters,
             "factory": self.spec.model.factory,
             "memory_format": self.model.memory_format,
@@ -158,13 +177,9 @@ class Engine:
 
     def _try_model(self) -> None:
         """A few forwards, not counted: a wrong output or layer, or chance in the net, is found before any work."""
-        if self.model is None or self.spec.model is None:
+        if self.model is None:
             return
-        height, width = self.spec.model.input.size
-        grey = torch.full((1, self.spec.model.input.channels, height, width), 0.5, device=self.model.device)
-        with left_as_found(self.model.module), torch.no_grad():
-            self.model.raw_scores(grey)
-            self.model.check_steady()
+        try_model(self.model, self.source)
         _ = self.prepared
 
     def _unit(self, step: Step, todo: Sequence[Step]) -> list[Step]:
@@ -177,7 +192,8 @@ class Engine:
     def _make(self, unit: Sequence[Step], kept: Mapping[str, Evidence], progress: Progress) -> list[StepResult]:
         title = " + ".join(step.title for step in unit)
         progress.begin(title, sum(work_units(step) for step in unit if step.id not in kept) or 1)
-        broken = [p for step in unit for p in step.parents if p in kept and kept[p].status == "failed"]
+        parents = [parent for step in unit if step.kind not in JUDGES_PARENTS for parent in step.parents]
+        broken = [parent for parent in parents if parent in kept and kept[parent].status == "failed"]
         if broken:
             results = [without_answer(step, "failed", _parent_failure(kept[broken[0]])) for step in unit]
         else:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
+from xai_audit import registry
 from xai_audit.errors import Refusal
 from xai_audit.explain.cost import ModelFacts, TailKind, over_budget
 from xai_audit.explain.incremental import Incremental
 from xai_audit.explain.method_layers import method_layers
 from xai_audit.explain.openings import may_close
+from xai_audit.explain.randomised import Ways
 from xai_audit.explain.rectifiers import rectifier_refusals
 from xai_audit.explain.tail import Tail
 from xai_audit.model.audited import AuditedModel
 from xai_audit.model.graph import Graph
 from xai_audit.model.layers import SpatialLayer
-from xai_audit.spec.schema import AblationCam, AuditSpec, Method, Occlusion
+from xai_audit.spec.methods import AblationCam, Method, Occlusion
+from xai_audit.spec.schema import AuditSpec
 
 Made = TypeVar("Made")
 
@@ -43,7 +46,9 @@ def prepare(model: AuditedModel, spec: AuditSpec) -> Prepared:
     Raises ModelError for a layer that the model does not have.
     """
     assert spec.model is not None
-    layers = {**method_layers(spec.methods, model, spec.model), **rectifier_refusals(model, spec.methods)}
+    unfit = _unfit(model, spec.methods)
+    fitting = [method for method in spec.methods if method.label not in unfit]
+    layers = {**method_layers(fitting, model, spec.model), **rectifier_refusals(model, fitting), **unfit}
     wanted = [method for method in spec.methods if not isinstance(layers.get(method.label), Refusal)]
     ablated = {m.label: layer for m in wanted if isinstance(m, AblationCam) and (layer := _layer(layers, m.label))}
     occludes = [method.label for method in wanted if isinstance(method, Occlusion)]
@@ -56,6 +61,32 @@ def prepare(model: AuditedModel, spec: AuditSpec) -> Prepared:
     fitted = {**layers, **refused}
     told = {label: str(layer) for label, layer in fitted.items() if isinstance(layer, Refusal)}
     return Prepared(fitted, tails, incremental, replace(facts, refused=told), whole_net)
+
+
+def ways_of(model: AuditedModel, methods: Sequence[Method], layers: Mapping[str, SpatialLayer | Refusal]) -> Ways:
+    """Tails and incremental occlusion of a model whose weights are not those that `prepare` saw."""
+    ablated = {m.label: layer for m in methods if isinstance(m, AblationCam) and (layer := _layer(layers, m.label))}
+    occludes = [method.label for method in methods if isinstance(method, Occlusion)]
+    tails, incremental, _ = _shortcuts(model, ablated, occludes)
+    return Ways(tails, incremental)
+
+
+def _unfit(model: AuditedModel, methods: Sequence[Method]) -> dict[str, Refusal]:
+    """Methods that the kind of input or of model leaves nothing to work on, by label."""
+    kind = "table" if model.is_table else "image"
+    found: dict[str, Refusal] = {}
+    for method in methods:
+        entry, where = registry.method(method.use), f"methods.{method.label}"
+        if kind not in entry.inputs:
+            others = ", ".join(other.name for other in registry.METHODS if kind in other.inputs)
+            found[method.label] = Refusal(where, f"{method.use} for {_KINDS[kind]}", f"one of: {others}", "")
+        elif model.is_callable and "input_gradient" in entry.needs:
+            what = f"{model.architecture}, which is no torch module and has no gradient"
+            found[method.label] = Refusal(where, what, "a torch module", "Use lime or shap: they only ask the model.")
+    return found
+
+
+_KINDS = {"table": "rows of a table", "image": "images"}
 
 
 def _layer(layers: Mapping[str, SpatialLayer | Refusal], label: str) -> SpatialLayer | None:

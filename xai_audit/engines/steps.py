@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from xai_audit.data.cases import RULES, choose_cases
 from xai_audit.data.preprocess import prepare, prepare_mask
 from xai_audit.data.sources import Dataset
 from xai_audit.engines.preparing import Prepared
+from xai_audit.engines.probed_maps import control_maps
 from xai_audit.engines.progress import Progress
 from xai_audit.engines.recording import result_of
 from xai_audit.errors import Refusal, StepError
@@ -26,10 +27,13 @@ from xai_audit.explain.stages import relevance_map
 from xai_audit.measures.data_profile import profile
 from xai_audit.measures.measured import Measured, Options
 from xai_audit.measures.predictions import Predictions
+from xai_audit.measures.skill import skill
 from xai_audit.model.audited import AuditedModel
-from xai_audit.plan import Step
+from xai_audit.plan import Step, measure_uses
+from xai_audit.plan.quality import CONTROL
 from xai_audit.spec.schema import AuditSpec, ModelInput
 from xai_audit.spec.schema import Predictions as PredictionsSource
+from xai_audit.spec.tables import TableInput
 
 
 @dataclass(frozen=True)
@@ -59,9 +63,32 @@ class Context:
 
     @property
     def input(self) -> ModelInput:
-        """Preprocessing of the model."""
-        assert self.spec.model is not None
+        """Preprocessing of the model of images."""
+        assert self.spec.model is not None and isinstance(self.spec.model.input, ModelInput)
         return self.spec.model.input
+
+    @property
+    def table_input(self) -> TableInput | None:
+        """Features of the model of a table; None where cases are images, or there is no model."""
+        found = self.spec.model.input if self.spec.model is not None else None
+        return found if isinstance(found, TableInput) else None
+
+    @property
+    def is_table(self) -> bool:
+        """Whether a case is a row of a table."""
+        return self.table_input is not None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of what the model sees: 1 and the number of features for a row."""
+        assert self.spec.model is not None
+        return self.spec.model.input.size
+
+    @property
+    def features(self) -> np.ndarray:
+        """Features of all readable cases, (cases, features) in float64: codes for categories, NaN where missing."""
+        assert self.dataset.features is not None
+        return self.dataset.features
 
     @property
     def mean_colour(self) -> tuple[float, ...]:
@@ -76,29 +103,45 @@ class Context:
         """The parent of a kind."""
         return next(p for p in (self.read(i) for i in step.parents) if p.record.kind == kind)
 
+    def case(self, index: int) -> np.ndarray:
+        """One case as the model's input is made of it: pixels (C, H, W) in [0, 1], or a row (1, 1, features)."""
+        if self.is_table:
+            return np.asarray(self.features[index][None, None, :])
+        return prepare(self.dataset.image(index), self.input)
+
     def pixels(self, indexes: Sequence[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Batches of (indexes, pixels (n, C, H, W) in [0, 1]), read as they are asked for."""
+        """Batches of (indexes, cases), read as they are asked for: pixels (n, C, H, W) in [0, 1], or rows (n, 1, 1,
+        features) in float64."""
         for start in range(0, len(indexes), self.limits.rows):
             part = np.asarray(indexes[start : start + self.limits.rows])
-            yield part, np.stack([prepare(self.dataset.image(int(i)), self.input) for i in part])
+            if self.is_table:
+                yield part, self.features[part][:, None, None, :]
+            else:
+                yield part, np.stack([self.case(int(i)) for i in part])
+
+
+_ELSEWHERE = {
+    "pass": "xai_audit.engines.explaining:explain_unit",
+    "explanation": "xai_audit.engines.explaining:explain_unit",
+    "fairness": "xai_audit.engines.fairness:fairness_unit",
+    "probe": "xai_audit.engines.probing:probe_unit",
+    "quality": "xai_audit.engines.probing:quality_unit",
+    "global": "xai_audit.engines.global_views:global_unit",
+    "surrogate": "xai_audit.engines.surrogates:surrogate_unit",
+    "reasons": "xai_audit.engines.reasons:reasons_unit",
+}
+"""Kinds of step whose work is in a module of its own: it takes the context and the unit."""
 
 
 def carry_out(context: Context, unit: Sequence[Step]) -> list[StepResult]:
     """Carry out steps that belong together; raises what a step raises when it stands alone."""
     first = unit[0]
-    if first.kind == "data_profile":
-        return [_profile(context, first)]
-    if first.kind == "predictions":
-        return [_predictions(context, first)]
-    if first.kind == "cases":
-        return [_cases(context, first)]
-    if first.kind == "localisation":
-        return [_localisation(context, first)]
-    if first.kind in ("pass", "explanation"):
-        from xai_audit.engines.explaining import explain_unit
-
-        return explain_unit(context, unit)
-    return [_measure(context, first)]
+    own = {"data_profile": _profile, "predictions": _predictions, "cases": _cases, "localisation": _localisation}
+    if first.kind in _ELSEWHERE:
+        module, _, name = _ELSEWHERE[first.kind].partition(":")
+        made: list[StepResult] = getattr(importlib.import_module(module), name)(context, unit)
+        return made
+    return [own.get(first.kind, _measure)(context, first)]
 
 
 def _profile(context: Context, step: Step) -> StepResult:
@@ -120,12 +163,17 @@ def _predictions(context: Context, step: Step) -> StepResult:
     classes = context.spec.classes or _output_names(context.spec, scores.shape[1])
     columns = _score_columns(context, classes, scores, probabilities)
     details = {"classes": list(classes), "task": context.spec.task, "scores_are": _scores_are(context.spec)}
-    return result_of(step, details, rows=Rows(context.dataset.ids, columns), passes=passes)
+    kept = result_of(step, details, rows=Rows(context.dataset.ids, columns), passes=passes)
+    if all(registry.measure(use.use).group != "quality" for use in measure_uses(context.spec)):
+        return kept
+    made, seed = predictions_of(context, kept), context.spec.audit.seed
+    found = {name: skill(made.of(cases), generator(seed, f"skill:{name}")) for name, cases in context.slices.items()}
+    return replace(kept, record=replace(kept.record, details={**details, "skill": found}))
 
 
 def _scores_are(spec: AuditSpec) -> str:
     if spec.model is not None:
-        return "probability" if spec.model.task == "detection" else "logit"
+        return "probability" if spec.model.task == "detection" else spec.model.scores_are
     return str(getattr(spec.data.source, "scores_are", "probability"))
 
 
@@ -207,11 +255,11 @@ def _cases(context: Context, step: Step) -> StepResult:
     predictions, dataset, spec = predictions_of(context, kept), context.dataset, context.spec
     quality = _quality(predictions)
     chosen = choose_cases(spec.cases, quality, dataset.ids, derived_seed(spec.audit.seed, step.id))
-    names = kept.rows.columns["predicted"], kept.rows.columns["label"]
+    answers = kept.rows.columns["predicted"], kept.rows.columns["label"]
     cases = [
         {
             "id": dataset.ids[case.index], "index": int(case.index), "rule": case.rule,
-            "label": names[1][case.index], "predicted": names[0][case.index],
+            "label": answers[1][case.index], "predicted": answers[0][case.index],
             "probability": _shown_probability(predictions, case.index),
             "slices": [name for name, indexes in context.slices.items() if case.index in indexes],
         }
@@ -219,17 +267,23 @@ def _cases(context: Context, step: Step) -> StepResult:
     ]  # fmt: skip
     arrays = {}
     indexes = [case.index for case in chosen]
-    if spec.data.show.images:
+    details: dict[str, Any] = {
+        "cases": cases,
+        "from": len(dataset.ids),
+        "rules": {rule: RULES[rule] for rule in spec.cases.choose},
+    }
+    if context.table_input is not None:
+        names, hidden = context.table_input.names, spec.data.show.withhold
+        is_hidden = np.asarray([name in hidden for name in names])
+        arrays["features"] = np.where(is_hidden, np.nan, context.features[indexes])
+        details |= {"feature_names": list(names), "withheld": [name for name in names if name in hidden]}
+    elif spec.data.show.images:
         images = [prepare(dataset.image(i), context.input) for i in indexes]
         arrays["images"] = np.stack([np.rint(image * 255).astype(np.uint8).transpose(1, 2, 0) for image in images])
     for concept in spec.data.masks:
         arrays[f"mask:{concept}"] = np.stack([_mask(context, i, concept) for i in indexes]).astype(np.uint8)
     context.progress.advance(step.cases)
-    return result_of(
-        step,
-        {"cases": cases, "from": len(dataset.ids), "rules": {rule: RULES[rule] for rule in spec.cases.choose}},
-        arrays=arrays,
-    )
+    return result_of(step, details, arrays=arrays)
 
 
 def _mask(context: Context, index: int, concept: str) -> np.ndarray:
@@ -256,8 +310,11 @@ def _shown_probability(predictions: Predictions, index: int) -> float:
     return float(predictions.probabilities[index].max())
 
 
-def _localisation(context: Context, step: Step) -> StepResult:
-    explanation, chosen = context.parent(step, "explanation"), context.parent(step, "cases")
+def _relevance(context: Context, step: Step, inside: Sequence[int], cases: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    """Maps of a method or a control for the cases of a slice, (cases, height, width), not negative."""
+    if str(step.method).startswith(CONTROL):
+        return control_maps(context, str(step.method), [cases[place] for place in inside])
+    explanation = context.parent(step, "explanation")
     if explanation.record.status != "measured":
         raise (Refusal if explanation.record.status == "not_applicable" else StepError)(
             step.title,
@@ -265,15 +322,21 @@ def _localisation(context: Context, step: Step) -> StepResult:
             "a measured map",
             "See the explanation's own record.",
         )
+    reduction = registry.method(explanation.record.details["use"]).reduction
+    return relevance_map(explanation.arrays["raw"][inside].astype(np.float64), reduction, context.input.size)
+
+
+def _localisation(context: Context, step: Step) -> StepResult:
+    chosen = context.parent(step, "cases")
     cases = chosen.record.details["cases"]
     inside = [place for place, case in enumerate(cases) if step.slice in case["slices"]]
-    reduction = registry.method(explanation.record.details["use"]).reduction
-    maps = relevance_map(explanation.arrays["raw"][inside].astype(np.float64), reduction, context.input.size)
+    maps = _relevance(context, step, inside, cases)
     masks = chosen.arrays[f"mask:{step.mask}"][inside].astype(bool)
     clusters = (
         None if context.dataset.clusters is None else context.dataset.clusters[[cases[i]["index"] for i in inside]]
     )
-    found = _function(step.subject)(maps, masks, clusters, generator(context.spec.audit.seed, step.id))
+    own = {} if step.parameters.get("tolerance") is None else {"tolerance": step.parameters["tolerance"]}
+    found = _function(step.subject)(maps, masks, clusters, generator(context.spec.audit.seed, step.id), **own)
     context.progress.advance(1)
     named = {
         f"{step.subject}:{step.method}:{step.mask}": column

@@ -6,6 +6,24 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Status = Literal["measured", "not_applicable", "failed"]
+StepKind = Literal[
+    "data_profile",
+    "predictions",
+    "performance",
+    "calibration",
+    "fairness",
+    "cases",
+    "pass",
+    "explanation",
+    "localisation",
+    "probe",
+    "quality",
+    "global",
+    "surrogate",
+    "reasons",
+]
+"""What a step does. probe: asks the net for a check of explanations; quality: what the check comes to on a slice;
+global: what single explanations come to on a slice."""
 IntervalKind = Literal["wilson", "bootstrap", "none"]
 
 
@@ -80,9 +98,7 @@ class Evidence:
     """What one step found, also when it found nothing."""
 
     id: str
-    kind: Literal[
-        "data_profile", "predictions", "cases", "pass", "explanation", "performance", "calibration", "localisation"
-    ]
+    kind: StepKind
     subject: str
     """Measure name, method label, or the kind again."""
     slice: str | None

@@ -10,7 +10,7 @@ from xai_audit.explain.explained import no_layer, wrong_use
 from xai_audit.explain.maps import Maps
 from xai_audit.explain.questions import Ablations, Asking, Case
 from xai_audit.model.layers import SpatialLayer
-from xai_audit.spec.schema import AblationCam, Method
+from xai_audit.spec.methods import AblationCam, Method
 
 SMALL = 1e-6
 """Below this size of the target weights are not divided by it."""

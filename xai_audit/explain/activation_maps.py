@@ -14,7 +14,7 @@ from xai_audit.explain.explained import MEBIBYTE, no_layer
 from xai_audit.explain.passes import PassResult
 from xai_audit.explain.transfer import DeviceMaps
 from xai_audit.model.layers import SpatialLayer
-from xai_audit.spec.schema import ActivationMaps, Method
+from xai_audit.spec.methods import ActivationMaps, Method
 
 MOST_MEGABYTES = 128
 FLOAT_BYTES = 4

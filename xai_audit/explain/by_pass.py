@@ -13,14 +13,14 @@ from xai_audit.explain.cost import is_pass_reader
 from xai_audit.explain.explained import Batch, Layers, Limits, Outcome, Progress, no_progress, target_record
 from xai_audit.explain.fetching import Fetched, Read, coming
 from xai_audit.explain.memory import rows_that_fit
-from xai_audit.explain.passes import Needs, PassCounter, PassResult, in_parts, run_pass
+from xai_audit.explain.passes import Forwards, Needs, PassCounter, PassResult, in_parts, run_pass
 from xai_audit.explain.readers import Asked, Reader, asked
 from xai_audit.explain.rectifiers import rectifier_refusals
 from xai_audit.explain.transfer import Fetching, on_device
 from xai_audit.model.audited import AuditedModel
 from xai_audit.model.guard import left_as_found
 from xai_audit.registry import Rule
-from xai_audit.spec.schema import Method
+from xai_audit.spec.methods import Method
 
 
 @dataclass(frozen=True)
@@ -53,15 +53,21 @@ def explain_by_pass(
     sources: FillSources | None = None,
     limits: Limits | None = None,
     progress: Progress = no_progress,
+    *,
+    forwards: Forwards | None = None,
+    checks_rules: bool = True,
 ) -> PassExplanations:
     """Every pass reader over the batches: one forward a case, and one backward for each distinct target and rule.
 
     A method that raises, or gives NaN or a wrong shape, fails alone; a target that cannot be frozen or differentiated
-    fails its readers. Raises ModelError when a method changed the model.
+    fails its readers. `forwards` makes the forwards, where they need not be whole ones. `checks_rules`: whether it is
+    still to be seen if the model's rectifiers can be followed. Raises ModelError when a method changed the model.
     """
     readers = [Reader.of(method, layers) for method in methods if is_pass_reader(method)]
-    _refuse_rules(model, readers)
-    work = _Work(model, readers, sources or FillSources(), limits or Limits.of(model.device), PassCounter(progress))
+    if checks_rules:
+        _refuse_rules(model, readers)
+    limits, counter = limits or Limits.of(model.device), PassCounter(progress)
+    work = _Work(model, readers, sources or FillSources(), limits, counter, forwards)
     wanted = work.asked()
     with left_as_found(model.module):
         for batch in batches if wanted else ():
@@ -108,6 +114,7 @@ class _Work:
     sources: FillSources
     limits: Limits
     counter: PassCounter
+    forwards: Forwards | None = None
     rows: int = 0
     """Cases in one part of a batch; 0 until it is known."""
     coming: _Part | None = None
@@ -123,16 +130,18 @@ class _Work:
             rows = self._rows() if len(batch.ids) > 1 else 1
             for start in range(0, len(batch.ids), rows):
                 pixels = on_device(batch.pixels[start : start + rows], self.model.device)
-                self._read_parts(pixels, batch.ids[start : start + rows])
+                classes = None if batch.classes is None else batch.classes[start : start + rows]
+                self._read_parts(pixels, batch.ids[start : start + rows], classes)
         except Exception as error:  # the pass itself failed: no reader of it has an answer
             for reader in self.readers:
                 reader.collected.fail(error)
 
-    def _read_parts(self, pixels: Tensor, ids: Sequence[str]) -> None:
+    def _read_parts(self, pixels: Tensor, ids: Sequence[str], classes: Sequence[int] | None) -> None:
         done = 0
 
         def run(part: Tensor) -> _Part:
-            return self._part(part, ids[done : done + len(part)])
+            kept = None if classes is None else classes[done : done + len(part)]
+            return self._part(part, ids[done : done + len(part)], kept)
 
         for part in in_parts(pixels, run):
             done += len(part.ids)
@@ -145,14 +154,16 @@ class _Work:
         if not self.rows:
             wanted = self.asked()
             wants_gradient = any(entry.request.needs.any_gradient for entry in wanted)
-            beside = _bytes_beside(self.model, wanted)
+            beside = bytes_beside(self.model, wanted)
             self.rows = rows_that_fit(self.model, self.limits, gradient=wants_gradient, beside=beside)
         return self.rows
 
-    def _part(self, pixels: Tensor, ids: Sequence[str]) -> _Part:
+    def _part(self, pixels: Tensor, ids: Sequence[str], classes: Sequence[int] | None) -> _Part:
         """What every reader makes of some cases; raises lack of memory, before anything is counted."""
         wanted, counter, fetching = self.asked(), PassCounter(), Fetching(self.model.device)
-        results = run_pass(self.model, pixels, [entry.request for entry in wanted], counter, ids)
+        results = run_pass(
+            self.model, pixels, [entry.request for entry in wanted], counter, ids, classes, self.forwards
+        )
         reading = [(reader, result) for entry, result in zip(wanted, results, strict=True) for reader in entry.readers]
         reading.sort(key=lambda pair: not pair[0].needs.input_gradient)  # large maps travel while others are made
         reads = [Read.of(reader, result, self.sources, fetching) for reader, result in reading]
@@ -185,7 +196,7 @@ method at work."""
 FLOAT_BYTES = 4
 
 
-def _bytes_beside(model: AuditedModel, wanted: Sequence[Asked]) -> int:
+def bytes_beside(model: AuditedModel, wanted: Sequence[Asked]) -> int:
     """Bytes that one case takes beside its pass: layers that are read, gradients of the pixels, and work on them."""
     readers = [reader for entry in wanted for reader in entry.readers]
     layers = {reader.layer.path: reader.layer for reader in readers if reader.layer is not None}

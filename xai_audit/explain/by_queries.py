@@ -10,7 +10,7 @@ import numpy as np
 from xai_audit.errors import DataError, Refusal
 from xai_audit.evidence.records import NO_PASSES, Passes
 from xai_audit.explain.baselines import FillSources
-from xai_audit.explain.cost import is_pass_reader
+from xai_audit.explain.cost import is_asker
 from xai_audit.explain.explained import (
     Batch,
     Collected,
@@ -31,7 +31,7 @@ from xai_audit.explain.readers import EMPTY
 from xai_audit.model.audited import AuditedModel
 from xai_audit.model.guard import left_as_found
 from xai_audit.model.layers import SpatialLayer
-from xai_audit.spec.schema import Method
+from xai_audit.spec.methods import Method
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +64,7 @@ def explain_by_queries(
     changed, and DataError where a batch cannot be read.
     """
     counter = PassCounter(progress)
-    kept = {method.label: _Kept.of(method, layers) for method in methods if not is_pass_reader(method)}
+    kept = {method.label: _Kept.of(method, layers) for method in methods if is_asker(method)}
     askers = [entry.asker for entry in kept.values() if entry.asker is not None]
     shortcuts = Shortcuts(tails or {}, incremental)
     with left_as_found(model.module):
@@ -82,8 +82,9 @@ def explain_by_queries(
 
 def _pictures(batches: Iterable[Batch]) -> Iterator[Picture]:
     for batch in batches:
-        for name, pixels in zip(batch.ids, batch.pixels, strict=True):
-            yield Picture(name, pixels)
+        classes = batch.classes or [None] * len(batch.ids)
+        for name, pixels, chosen in zip(batch.ids, batch.pixels, classes, strict=True):
+            yield Picture(name, pixels, chosen)
 
 
 @dataclass(eq=False)

@@ -14,7 +14,7 @@ from xai_audit.explain.explained import no_layer
 from xai_audit.explain.passes import PassResult
 from xai_audit.explain.transfer import DeviceMaps
 from xai_audit.model.layers import SpatialLayer
-from xai_audit.spec.schema import GradCamPp, Method
+from xai_audit.spec.methods import GradCamPp, Method
 
 CANCELS = 1e-3
 """A channel's activations cancel out where their sum is below this share of the sum of their sizes."""

@@ -12,15 +12,24 @@ import numpy.typing as npt
 from xai_audit import registry
 from xai_audit.errors import Refusal
 from xai_audit.evidence.records import NO_PASSES, Passes
-from xai_audit.spec.schema import (
+from xai_audit.explain.lime_settings import lime_settings, too_few_rows
+from xai_audit.explain.shapley_settings import MOST_EXACT, most_evaluations, shap_baseline, shap_mode, shap_players
+from xai_audit.spec.methods import (
     AblationCam,
+    Background,
+    Grid,
+    Groups,
     IntegratedGradients,
+    Lime,
     Method,
-    ModelInput,
     Occlusion,
     ScoreCam,
+    Segments,
+    Shap,
     SmoothGrad,
 )
+from xai_audit.spec.schema import Input
+from xai_audit.spec.tables import TableInput
 
 
 def window_of(method: Occlusion, size: tuple[int, int]) -> tuple[int, int]:
@@ -97,6 +106,11 @@ def is_pass_reader(method: Method) -> bool:
     return registry.method(method.use).shape == "pass_reader"
 
 
+def is_asker(method: Method) -> bool:
+    """Whether a method asks the net about images of its own; a fitter does neither for single cases."""
+    return registry.method(method.use).shape == "query_asker"
+
+
 def pass_passes(methods: Sequence[Method]) -> Passes:
     """Passes of all pass readers together for one case: one forward, and a backward a distinct target and rule."""
     readers = [method for method in methods if is_pass_reader(method)]
@@ -110,7 +124,7 @@ def _wants_gradient(method: Method) -> bool:
 
 def opening_passes(methods: Sequence[Method], facts: ModelFacts | None) -> Passes:
     """Passes that open one case for all query askers together: its scores, and a gradient for a closed form."""
-    askers = [method for method in methods if not is_pass_reader(method)]
+    askers = [method for method in methods if is_asker(method)]
     ablations = [method for method in askers if isinstance(method, AblationCam)]
     closed = [method for method in ablations if facts is None or facts.tails.get(method.label) == "closed"]
     return Passes(forwards=1 if askers else 0, backwards=len({(method.target, method.layer) for method in closed}))
@@ -124,7 +138,7 @@ def gradient_steps(method: IntegratedGradients) -> tuple[int, ...]:
     return tuple(steps)
 
 
-def asker_cost(method: Method, model_input: ModelInput, facts: ModelFacts | None) -> Cost:
+def asker_cost(method: Method, model_input: Input, facts: ModelFacts | None) -> Cost:
     """Passes of one query asker for one case, beside its opening. Raises Refusal as the method itself would."""
     if isinstance(method, Occlusion):
         windows = len(occlusion_windows(*model_input.size, *window_of(method, model_input.size)))
@@ -138,12 +152,62 @@ def asker_cost(method: Method, model_input: ModelInput, facts: ModelFacts | None
         return Cost(Passes(most + 1, most), certainty, "fewer where the completeness gap is small sooner")
     if isinstance(method, SmoothGrad):
         return Cost(Passes(method.samples, method.samples), "at_most", "one pass where an image is constant")
+    if isinstance(method, Lime):
+        return _lime(method, model_input)
+    if isinstance(method, Shap):
+        return _shap(method, model_input)
     channels = facts.channels.get(method.label) if facts is not None else None
     if isinstance(method, ScoreCam):
         return _score_cam(method, channels)
     if isinstance(method, AblationCam):
         return _ablation_cam(method, channels, facts)
     raise Refusal(f"methods.{method.label}", f"{method.use}, whose passes are not known", "a query asker", "")
+
+
+def known_players(segments: Segments | None, model_input: Input) -> int | None:
+    """How many superpixels or features a case has; None where only the image itself tells."""
+    if isinstance(model_input, TableInput):
+        groups = segments.groups if isinstance(segments, Groups) else {}
+        grouped = {column for columns in groups.values() for column in columns}
+        return len(groups) + len(set(model_input.names) - grouped)
+    return segments.grid[0] * segments.grid[1] if isinstance(segments, Grid) else None
+
+
+def fill_count(baseline: object) -> int:
+    """Most images that one coalition takes: one, or one for each row of a background."""
+    return baseline.background if isinstance(baseline, Background) else 1
+
+
+def _lime(method: Lime, model_input: Input) -> Cost:
+    """One forward a row and fill; the first row is the case itself, which the opening answers. Raises Refusal."""
+    settings = lime_settings(method, isinstance(model_input, TableInput))
+    players = known_players(settings.segments, model_input)
+    refusal = None if players is None else too_few_rows(method, settings, players)
+    if refusal is not None:
+        raise refusal
+    rows = settings.samples if players is None else settings.rows(players)
+    passes = Passes((rows - 1) * fill_count(settings.baseline))
+    return Cost(passes, "at_most", "a row that is drawn twice is asked once")
+
+
+def _shap(method: Shap, model_input: Input) -> Cost:
+    """One forward a coalition and fill; that of all players is the case itself, which the opening answers."""
+    is_table = isinstance(model_input, TableInput)
+    grouped = method.mode == "owen" and is_table  # the features are the players, whatever their groups
+    players = known_players(None if grouped else shap_players(method, is_table), model_input)
+    mode = shap_mode(method, players) if players is not None else "kernel" if method.mode == "auto" else method.mode
+    if mode == "tree":
+        return Cost(Passes(fill_count(shap_baseline(method, is_table))), "at_most", _FEWER_ROWS)
+    most = most_evaluations(method, mode, players)
+    if players is None and method.mode == "auto":
+        most = max(most, 2**MOST_EXACT)
+    passes = Passes((most - 1) * fill_count(shap_baseline(method, is_table)))
+    is_sure = mode == "exact" and players is not None and not is_table
+    return Cost(passes) if is_sure else Cost(passes, "at_most", _SOONER if mode != "exact" else _FEWER_ROWS)
+
+
+_SOONER = "fewer where the standard error is small sooner"
+_FEWER_ROWS = "fewer where the background has fewer rows"
 
 
 def _score_cam(method: ScoreCam, channels: int | None) -> Cost:
@@ -164,10 +228,10 @@ def _ablation_cam(method: AblationCam, channels: int | None, facts: ModelFacts |
 
 
 def query_costs(
-    methods: Sequence[Method], model_input: ModelInput, cases: int, facts: ModelFacts | None = None
+    methods: Sequence[Method], model_input: Input, cases: int, facts: ModelFacts | None = None
 ) -> dict[str, Cost]:
     """Passes of each query asker over the cases, by label; what two ask alike belongs to the first, as the opening."""
-    askers = [method for method in methods if not is_pass_reader(method)]
+    askers = [method for method in methods if is_asker(method)]
     costs: dict[str, Cost] = {}
     asked: set[tuple[object, ...]] = set()
     for method in askers:
@@ -195,9 +259,9 @@ def _times(passes: Passes, cases: int) -> Passes:
     return Passes(passes.forwards * cases, passes.backwards * cases, passes.partial * cases)
 
 
-def over_budget(method: Method, model_input: ModelInput, facts: ModelFacts) -> Refusal | None:
+def over_budget(method: Method, model_input: Input, facts: ModelFacts) -> Refusal | None:
     """The refusal of a method that would make more passes for one case than its `budget`."""
-    if method.budget is None:
+    if method.budget is None or not (is_pass_reader(method) or is_asker(method)):  # a fitter minds its own
         return None
     if is_pass_reader(method):
         passes = Passes(1, int(_wants_gradient(method)))
@@ -215,14 +279,16 @@ def _cheaper(method: Method) -> str:
         return "Raise `budget`, or ask fewer channels: `top_k`, which the report names as a deviation."
     if isinstance(method, IntegratedGradients):
         return "Raise `budget`, or lower `max_steps`."
-    if isinstance(method, SmoothGrad):
+    if isinstance(method, SmoothGrad | Lime):
         return "Raise `budget`, or lower `samples`."
+    if isinstance(method, Shap):
+        return "Raise `budget`, or lower `evaluations`, or take fewer players or background rows."
     if isinstance(method, Occlusion):
         return "Raise `budget`, or take a larger `stride`."
     return "Raise `budget`."
 
 
-def _rows(method: Method, model_input: ModelInput) -> list[tuple[object, ...]]:
+def _rows(method: Method, model_input: Input) -> list[tuple[object, ...]]:
     if not isinstance(method, Occlusion):
         return []
     try:

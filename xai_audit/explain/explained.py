@@ -20,7 +20,7 @@ from xai_audit.explain.maps import Maps, check_maps
 from xai_audit.model.audited import AuditedModel
 from xai_audit.model.factory import clean_message
 from xai_audit.model.layers import SpatialLayer
-from xai_audit.spec.schema import Method, TargetSpec
+from xai_audit.spec.methods import Method, TargetSpec
 
 Array = npt.NDArray[np.floating]
 Layers = Mapping[str, SpatialLayer | Refusal]
@@ -28,6 +28,7 @@ Layers = Mapping[str, SpatialLayer | Refusal]
 Progress = Callable[[Passes], None]
 
 ROWS_CPU, ROWS_CUDA = 16, 64
+TABLE_ROWS = 8192
 MEMORY_MB_CPU = 512
 FEWEST_PLACES = 4
 """A layer with a shorter side than this is called coarse."""
@@ -43,9 +44,20 @@ class Limits:
     """MiB of activations, images and masks at any time; what methods give is held beside it."""
 
     @classmethod
-    def of(cls, device: torch.device, memory_mb: int | None = None, batch_size: int | None = None) -> Limits:
-        """The limits of a device where the spec names none: 16 rows and 512 MB; 64 rows and a quarter of a GPU."""
-        rows = batch_size or (ROWS_CUDA if device.type == "cuda" else ROWS_CPU)
+    def of(
+        cls,
+        device: torch.device,
+        memory_mb: int | None = None,
+        batch_size: int | None = None,
+        *,
+        of_rows: bool = False,
+    ) -> Limits:
+        """The limits of a device where the spec names none: 16 rows and 512 MB; 64 rows and a quarter of a GPU.
+
+        `of_rows`: cases are rows of a table, of which thousands make a batch.
+        """
+        default = TABLE_ROWS if of_rows else ROWS_CUDA if device.type == "cuda" else ROWS_CPU
+        rows = batch_size or default
         return cls(rows, memory_mb or _memory_mb(device))
 
 
@@ -63,6 +75,9 @@ class Batch:
     indexes: tuple[int, ...]
     ids: tuple[str, ...]
     pixels: npt.NDArray[np.float32]
+    classes: tuple[int, ...] | None = None
+    """Class of each case where it was unperturbed: "predicted" means this one. None: what the net says of these pixels.
+    """
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,7 +230,7 @@ def map_shape(method: Method, layer: SpatialLayer | None, cases: int, model: Aud
     kind, grid = registry.method(method.use).map_kind, layer.grid if layer else (None, None)
     if kind == "pixels":
         return (cases, model.input.channels, *model.input.size)
-    if kind == "windows":
+    if kind in ("windows", "segments"):
         return (cases, *model.input.size)
     return (cases, *grid) if kind == "layer" else (cases, None, *grid)
 

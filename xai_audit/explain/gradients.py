@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from xai_audit.errors import StepError
@@ -11,7 +12,7 @@ from xai_audit.explain.explained import wrong_use
 from xai_audit.explain.passes import PassResult
 from xai_audit.explain.transfer import DeviceMaps, on_device
 from xai_audit.model.layers import SpatialLayer
-from xai_audit.spec.schema import Baseline, Blur, InputXGradient, Method, Sample
+from xai_audit.spec.methods import Baseline, Blur, InputXGradient, Method, Sample
 
 
 def _gradient(result: PassResult, method: Method) -> Tensor:
@@ -50,8 +51,9 @@ def _baseline(baseline: Baseline, x: Tensor, sources: FillSources) -> Tensor:
     if isinstance(baseline, Blur):
         made = np.stack([fill(baseline, image, sources) for image in x.cpu().numpy()])
     else:
-        side = (height, width) if isinstance(baseline, Sample) else (1, 1)
-        made = fill(baseline, np.zeros((channels, *side), np.float32), sources)[None].copy()
+        has_places = isinstance(baseline, Sample) or baseline in ("mean", "median")
+        like = torch.zeros((channels, *((height, width) if has_places else (1, 1))), dtype=x.dtype).numpy()
+        made = fill(baseline, like, sources)[None].copy()
     return on_device(made, x.device).to(x.dtype)
 
 

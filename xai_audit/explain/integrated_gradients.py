@@ -12,7 +12,7 @@ from xai_audit.explain.cost import gradient_steps
 from xai_audit.explain.explained import wrong_use
 from xai_audit.explain.maps import Maps
 from xai_audit.explain.questions import Asking, Case, PathPoints, Windows
-from xai_audit.spec.schema import IntegratedGradients, Method
+from xai_audit.spec.methods import IntegratedGradients, Method
 
 SMALL_CHANGE = 1e-4
 """A change of the target smaller than this share of the target (of 1, if that is larger) has no relative gap."""

@@ -388,6 +388,22 @@ def ablated_in_full(model: AuditedModel, layer: SpatialLayer, counter: PassCount
         part.job.take(part.values(rows), Passes(forwards=len(rows)))
 
 
+@torch.no_grad()
+def without_layer(model: AuditedModel, layer: SpatialLayer, counter: PassCounter, parts: Sequence[Part]) -> None:
+    """Answers WithoutLayer by whole forwards, in which the layer's output is 0."""
+    pixels = torch.cat([part.job.image.pixels.expand(len(part.rows), -1, -1, -1) for part in parts])
+    with hooked(model.module, {layer.path: _zeros}):
+        output = model.raw_output(pixels)
+    counter.add(Passes(forwards=len(pixels)))
+    for part, rows in _split(parts, output):
+        part.job.take(part.values(rows), Passes(forwards=len(rows)))
+
+
+def _zeros(output: object) -> object:
+    assert isinstance(output, Tensor)
+    return torch.zeros_like(output)
+
+
 def _channels(part: Part) -> Tensor:
     assert isinstance(part.job.question, Ablations)
     return on_device(part.job.question.channels[part.rows.numpy()], part.job.image.pixels.device)

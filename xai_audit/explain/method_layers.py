@@ -10,7 +10,8 @@ from xai_audit.model.audited import AuditedModel
 from xai_audit.model.default_layer import default_layers
 from xai_audit.model.layers import Ran, SpatialLayer, dry_forward, resolve_layers, unreached
 from xai_audit.model.reach import first_reached
-from xai_audit.spec.schema import Layer, LayerMethod, Method, Model, TargetSpec
+from xai_audit.spec.methods import LayerMethod, Method, TargetSpec
+from xai_audit.spec.schema import Layer, Model
 
 MOST_TRIED = 12
 """Layers that are asked, from the last one back, whether the target depends on them."""

@@ -10,7 +10,7 @@ from xai_audit.explain.cost import occlusion_windows, window_of, window_starts
 from xai_audit.explain.explained import wrong_use
 from xai_audit.explain.maps import Maps
 from xai_audit.explain.questions import Asking, Case, Windows
-from xai_audit.spec.schema import Method, Occlusion
+from xai_audit.spec.methods import Method, Occlusion
 
 
 def occlusion(case: Case, method: Method) -> Asking:

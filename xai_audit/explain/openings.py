@@ -20,19 +20,29 @@ from xai_audit.explain.transfer import on_device
 from xai_audit.model.audited import AuditedModel
 from xai_audit.model.layers import SpatialLayer
 from xai_audit.model.targets import Target
-from xai_audit.spec.schema import AblationCam, Method, TargetSpec
+from xai_audit.spec.methods import AblationCam, Method, TargetSpec
 
 MOST_OPENED, MOST_OPENED_CUDA = 8, 32
 """Images opened together where memory allows it: on a GPU some are finished while it is at the others."""
+MOST_ROWS_OPENED = 256
+"""Rows of a table opened together: each is small, and asks few of the thousands that make a batch."""
 OPENED_SHARE = 8
 """Open images may take one part in this many of the memory."""
 
 
+@dataclass(frozen=True)
+class Probe:
+    """A check that asks the net, in place of a method: what it is called, and the target of its rows."""
+
+    label: str
+    target: TargetSpec
+
+
 @dataclass(frozen=True, eq=False)
 class Asker:
-    """One method of the audit: its spec, its code and the layer that it reads, if any."""
+    """One method or check of the audit: its spec, its code and the layer that it reads, if any."""
 
-    method: Method
+    method: Method | Probe
     call: QueryAsker
     layer: SpatialLayer | None = None
 
@@ -49,6 +59,8 @@ class Picture:
     id: str
     pixels: npt.NDArray[np.floating]
     """(channels, height, width) in [0, 1]."""
+    chosen: int | None = None
+    """Its class where it was unperturbed: "predicted" means this one. All pictures of a call have one, or none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +119,8 @@ class Opening:
         self, model: AuditedModel, pixels: Tensor, pictures: Sequence[Picture], counter: PassCounter
     ) -> list[Opened]:
         ids = [picture.id for picture in pictures[: len(pixels)]]
-        results = run_pass(model, pixels, self.requests, counter, ids)
+        classes = [picture.chosen for picture in pictures[: len(pixels)] if picture.chosen is not None] or None
+        results = run_pass(model, pixels, self.requests, counter, ids, classes)
         values = [
             result.target.value(result.output).tolist() if isinstance(result, PassResult) else [] for result in results
         ]
@@ -139,7 +152,7 @@ def _of_case(result: PassResult | AuditError, case: int) -> Target | AuditError:
     return result.target.of_case(case, 1) if isinstance(result, PassResult) else result
 
 
-def may_close(method: Method, tail: Tail | None) -> bool:
+def may_close(method: Method | Probe, tail: Tail | None) -> bool:
     """Whether ablation_cam may need no pass for a channel: target and tail look affine in spec and graph."""
     if not isinstance(method, AblationCam) or tail is None or not tail.is_affine:
         return False
@@ -157,4 +170,5 @@ def most_opened(model: AuditedModel, opening: Opening, limits: Limits) -> int:
     size = 4 * (copies * pixels + (2 if opening.gradients else 1) * values)
     fit = rows_that_fit(model, limits, gradient=bool(opening.gradients))
     most = MOST_OPENED_CUDA if model.device.type == "cuda" else MOST_OPENED
+    most = MOST_ROWS_OPENED if model.is_table else most
     return max(1, min(most, fit, limits.memory_mb * MEBIBYTE // OPENED_SHARE // size))

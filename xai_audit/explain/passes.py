@@ -21,7 +21,7 @@ from xai_audit.model.layers import SpatialLayer, hooked, unused_layer
 from xai_audit.model.outputs import LOW_PRECISION, RawOutput
 from xai_audit.model.targets import Target, freeze, no_gradient
 from xai_audit.registry import Rule
-from xai_audit.spec.schema import Method, TargetSpec
+from xai_audit.spec.methods import Method, TargetSpec
 
 T = TypeVar("T")
 
@@ -117,32 +117,40 @@ class PassCounter:
 
 
 def run_pass(
-    model: AuditedModel, pixels: Tensor, requests: Sequence[Request], counter: PassCounter, ids: Sequence[str] = ()
+    model: AuditedModel,
+    pixels: Tensor,
+    requests: Sequence[Request],
+    counter: PassCounter,
+    ids: Sequence[str] = (),
+    classes: Sequence[int] | None = None,
+    forwards: Forwards | None = None,
 ) -> list[Passed]:
     """One forward for all requests, and one `autograd.grad` of the summed target for each that wants a gradient.
 
     Summing over the batch is right because cases do not interact in eval mode. No parameter gets a gradient. A request
-    whose target does not fit, or cannot be differentiated, gets the error in place of a result. Raises StepError where
-    the output is not finite, naming the case by `ids`; raises what the network raises, and lack of memory.
+    whose target does not fit, or cannot be differentiated, gets the error in place of a result. `classes`: of each case
+    where it was unperturbed, see `freeze`; `forwards`: makes the forward, where it need not be a whole one. Raises
+    StepError where the output is not finite, naming the case by `ids`; raises what the network raises, and lack of
+    memory.
     """
-    forward = _forward(model, pixels, requests, ids)
+    forward = (forwards or whole_forward)(model, pixels, requests, ids)
     results: list[Passed] = []
     backwards = 0
     for number, request in enumerate(requests):
         is_last = not any(later.needs.any_gradient for later in requests[number + 1 :])
         try:
-            results.append(forward.result(model, request, is_last))
+            results.append(forward.result(model, request, is_last, classes))
             backwards += request.needs.any_gradient
         except Exception as error:  # one target's failure is not another's
             if is_out_of_memory(error):
                 raise
             results.append(_as_request_error(error))
-    counter.add(Passes(forwards=len(pixels), backwards=len(pixels) * backwards))
+    counter.add(forward.passes + Passes(backwards=len(pixels) * backwards))
     return results
 
 
 @dataclass(frozen=True, eq=False)
-class _Forward:
+class Forward:
     """A finished forward with its graph."""
 
     pixels: Tensor
@@ -155,35 +163,50 @@ class _Forward:
     broken: Mapping[str, AuditError]
     """Why a layer has none."""
     rectifiers: Rectifiers | None
+    passes: Passes
+    """What was made."""
+    keeps_graph: bool = False
+    """Whether a part of the graph is read again after the last request."""
 
-    def result(self, model: AuditedModel, request: Request, is_last: bool) -> PassResult:
+    def result(
+        self, model: AuditedModel, request: Request, is_last: bool, classes: Sequence[int] | None = None
+    ) -> PassResult:
         """What one request wants; the graph is freed with the last."""
         needs = request.needs
         with torch.enable_grad():
-            target = _frozen(request.target, model, self.output)
+            target = _frozen(request.target, model, self.output, classes)
             at = [path for path in needs.gradients if path in self.kept]
             wanted = ([self.pixels] if needs.input_gradient else []) + [self.kept[path] for path in at]
             if self.rectifiers is not None:
                 self.rectifiers.rule = request.rule
-            gradients = _gradients(target, self.output, wanted, keeps_graph=not is_last)
+            gradients = _gradients(target, self.output, wanted, keeps_graph=self.keeps_graph or not is_last)
         return PassResult(
             pixels=self.pixels.detach(),
             output=self.detached,
             target=target,
             outputs=self.outputs,
             input_gradient=gradients.pop(0) if needs.input_gradient else None,
-            gradients=dict(zip(at, map(_readable, gradients), strict=True)),
+            gradients=dict(zip(at, map(as_read, gradients), strict=True)),
             broken=self.broken,
         )
 
 
-def _frozen(target: TargetSpec | None, model: AuditedModel, output: RawOutput) -> Target:
+def _frozen(target: TargetSpec | None, model: AuditedModel, output: RawOutput, classes: Sequence[int] | None) -> Target:
     if target is not None:
-        return freeze(target, model, output)
+        return freeze(target, model, output, classes)
     return Target("none", model.task, torch.zeros(0, dtype=torch.int64, device=model.device), ())
 
 
-def _forward(model: AuditedModel, pixels: Tensor, requests: Sequence[Request], ids: Sequence[str]) -> _Forward:
+class Forwards(Protocol):
+    """Makes the forward that a pass reads."""
+
+    def __call__(
+        self, model: AuditedModel, pixels: Tensor, requests: Sequence[Request], ids: Sequence[str]
+    ) -> Forward: ...
+
+
+def whole_forward(model: AuditedModel, pixels: Tensor, requests: Sequence[Request], ids: Sequence[str]) -> Forward:
+    """A forward of the whole network. Raises StepError for an output that is not finite, and what the net raises."""
     needs = Needs.union(request.needs for request in requests)
     pixels = pixels.detach().requires_grad_(needs.input_gradient)
     kept = {path: _Kept(path, path in needs.gradients) for path in needs.layers}
@@ -198,8 +221,9 @@ def _forward(model: AuditedModel, pixels: Tensor, requests: Sequence[Request], i
     check_output(output, ids)
     broken = {path: error for path, layer in kept.items() if (error := layer.error()) is not None}
     tensors = {path: layer.copies[0] for path, layer in kept.items() if path not in broken}
-    readable = {path: _readable(tensor) for path, tensor in tensors.items()}
-    return _Forward(pixels, output, _detached(output), tensors, readable, broken, rectifiers)
+    readable = {path: as_read(tensor) for path, tensor in tensors.items()}
+    passes = Passes(forwards=len(pixels))
+    return Forward(pixels, output, detached(output), tensors, readable, broken, rectifiers, passes)
 
 
 @dataclass(eq=False)
@@ -253,12 +277,14 @@ def _as_request_error(error: Exception) -> AuditError:
     return failure
 
 
-def _readable(tensor: Tensor) -> Tensor:
+def as_read(tensor: Tensor) -> Tensor:
+    """A tensor as methods read it: apart from its graph, and in no less than float32."""
     tensor = tensor.detach()
     return tensor.float() if tensor.dtype in LOW_PRECISION else tensor
 
 
-def _detached(output: RawOutput) -> RawOutput:
+def detached(output: RawOutput) -> RawOutput:
+    """An output apart from its graph."""
     if isinstance(output, Tensor):
         return output.detach()
     return [{name: tensor.detach() for name, tensor in case.items()} for case in output]

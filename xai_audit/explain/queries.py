@@ -34,15 +34,30 @@ from xai_audit.explain.lanes import (
     ablated_in_full,
     gradients,
     masked_scores,
+    without_layer,
 )
 from xai_audit.explain.maps import Maps
 from xai_audit.explain.memory import rows_that_fit
 from xai_audit.explain.openings import Asker, Opened, Opening, Picture, most_opened
 from xai_audit.explain.passes import PassCounter
-from xai_audit.explain.questions import ORIGINAL, Ablations, Answered, Case, Key, Masked, Points, Question, Windows
+from xai_audit.explain.questions import (
+    ORIGINAL,
+    Ablations,
+    Answered,
+    Array,
+    Case,
+    CoalitionsOver,
+    Key,
+    Masked,
+    Points,
+    Question,
+    Windows,
+    WithoutLayer,
+)
 from xai_audit.model.audited import AuditedModel
 from xai_audit.model.targets import Target
-from xai_audit.spec.schema import TargetSpec
+from xai_audit.spec.methods import TargetSpec
+from xai_audit.spec.tables import TableInput
 
 TAIL_ROWS = 8
 """As many times the rows of whole passes make a batch of tails on a GPU, which small ones do not fill."""
@@ -195,6 +210,10 @@ class _Engine:
             activation=None if layer is None else image.activation(layer),
             gradient=opened.gradients.get(asker.label),
             tail_is_affine=tail is not None and tail.is_affine and target.is_affine,
+            names=self.model.input.names if isinstance(self.model.input, TableInput) else (),
+            shared_seed=derived_seed(self.seed, asker.label),
+            held=getattr(self.model.module, "held", None) if self.model.is_callable else None,
+            encode=partial(_encoded, self.model) if self.model.is_table else None,
         )
 
     @property
@@ -252,6 +271,9 @@ class _Engine:
 
     def _ask(self, image: OpenImage, work: Work, question: Question) -> None:
         """Make jobs of those rows of a question that no one has asked for."""
+        if isinstance(question, CoalitionsOver):
+            self._ask_alone(image, work, question)
+            return
         if isinstance(question, Points):
             keys: list[Key] = [("points", id(question), row) for row in range(len(question))]
         else:
@@ -274,11 +296,19 @@ class _Engine:
             job.rows = torch.tensor(fresh[lane])
             self._lane(lane, question).jobs.append(job)
 
+    def _ask_alone(self, image: OpenImage, work: Work, question: CoalitionsOver) -> None:
+        """One job of all rows, which no one else asks for."""
+        job = Job(image, question, torch.arange(len(question)), askers=[work])
+        work.places, work.jobs = [], [job]
+        self.masked.jobs.append(job)
+
     def _lane_of(self, question: Question, key: Key) -> Key:
         if isinstance(question, Points):
             return ("gradients",)
         if isinstance(question, Ablations):
             return ("ablations", question.layer.path)
+        if isinstance(question, WithoutLayer):
+            return ("without", question.layer.path)
         whole = not isinstance(question, Windows) or key[0] != "box" or self.shortcuts.incremental is None
         return ("masked",) if whole else ("windows",)
 
@@ -292,6 +322,8 @@ class _Engine:
             return self._batches(partial(gradients, self.model, self.counter), gradient=True)
         if isinstance(question, Ablations):
             return self._batches(self._ablated(question), gradient=False)
+        if isinstance(question, WithoutLayer):
+            return self._batches(partial(without_layer, self.model, question.layer, self.counter), gradient=False)
         assert isinstance(question, Masked)
         if name == ("windows",) and self.shortcuts.incremental is not None:
             return ChangedWindows(self.model, self.shortcuts.incremental, self.counter, self.masked)
@@ -308,6 +340,12 @@ class _Engine:
         if isinstance(answer, AblatedByTail) and self.model.device.type == "cuda":
             limits = replace(limits, rows=TAIL_ROWS * limits.rows)
         return Batches(rows_that_fit(self.model, limits, gradient=gradient), answer, self.model.device)
+
+
+def _encoded(model: AuditedModel, rows: Array) -> Array:
+    """Rows of a table as the matrix that the model is given."""
+    given = torch.from_numpy(np.ascontiguousarray(rows)).to(model.device)
+    return np.asarray(model.normalise(given).cpu().numpy())
 
 
 def _open_image(index: int, picture: Picture, opened: Opened, askers: Sequence[Asker]) -> OpenImage:
@@ -328,6 +366,10 @@ def _answered(work: Work) -> Answered:
     assert work.target is not None
     for job in work.jobs:
         job.read()
+    if work.jobs and isinstance(work.jobs[0].question, CoalitionsOver):
+        values = work.jobs[0].values[work.target]
+        _check_finite(work, values, "the target of {n} of {all} rows is NaN or infinite")
+        return Answered(values)
     points = bool(work.jobs) and isinstance(work.jobs[0].question, Points)
     values = np.array([job.values[0 if points else work.target, row] for job, row in work.places], np.float64)
     _check_finite(work, values, "the target of {n} of {all} rows is NaN or infinite")

@@ -7,10 +7,10 @@ that case. Questions describe images that are made only when a batch of them run
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Protocol
+from functools import cached_property, lru_cache
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +18,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from xai_audit.data.imputation import impute
 from xai_audit.explain.baselines import FillSources
 from xai_audit.explain.maps import Maps
 from xai_audit.explain.transfer import on_device
 from xai_audit.model.layers import SpatialLayer
-from xai_audit.spec.schema import Method
 
 Array = npt.NDArray[np.floating]
 Key = tuple[object, ...]
@@ -51,6 +51,14 @@ class Case:
     """Gradient of the target with respect to it, same shape; None unless the rest of the net is affine."""
     tail_is_affine: bool = False
     """Whether the target is an affine function of the layer's output, as far as the net's structure shows."""
+    names: tuple[str, ...] = ()
+    """Features of a table in order; empty for an image."""
+    shared_seed: int = 0
+    """Seed that all cases of the method have in common, for what they may share."""
+    held: object | None = None
+    """Of a callable that is no torch module, the object itself; None otherwise."""
+    encode: Callable[[Array], Array] | None = None
+    """Rows of a table (rows, 1, 1, features) as the matrix (rows, columns) that the model is given."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +127,45 @@ class Coalitions:
     @cached_property
     def _fill(self) -> _Placed:
         return _Placed(self.fill)
+
+    @cached_property
+    def _labels(self) -> _Placed:
+        return _Placed(self.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class CoalitionsOver:
+    """One row a coalition and a fill, the fills of a coalition side by side: many rows, none of which is shared.
+
+    Rows have no keys, so that none is looked up, which for a row of a table would take longer than its pass.
+    """
+
+    labels: npt.NDArray[np.int64]
+    """(height, width): segment of each pixel, 0 to segments - 1."""
+    present: npt.NDArray[np.bool_]
+    """(coalitions, segments)"""
+    fills: Array
+    """(fills, channels, height, width)"""
+
+    def __len__(self) -> int:
+        return len(self.present) * len(self.fills)
+
+    def compose(self, image: Tensor, rows: Tensor) -> Tensor:
+        """Chosen rows, whose numbers are on the CPU, as (rows, channels, height, width)."""
+        count = len(self.fills)
+        numbers = rows.to(image.device)
+        present = self._present.on(image.device)[torch.div(numbers, count, rounding_mode="floor")]
+        shown = present[:, self._labels.on(image.device)]
+        covers = self._fills.on(image.device, image.dtype)
+        return torch.where(shown[:, None], image, covers[0] if count == 1 else covers[numbers % count])
+
+    @cached_property
+    def _present(self) -> _Placed:
+        return _Placed(self.present)
+
+    @cached_property
+    def _fills(self) -> _Placed:
+        return _Placed(self.fills)
 
     @cached_property
     def _labels(self) -> _Placed:
@@ -223,18 +270,114 @@ class Ablations:
         return [("ablation", self.layer.path, channel) for channel in self.channels.tolist()]
 
 
-Masked = Windows | Coalitions | SoftMasks
+@dataclass(frozen=True, eq=False)
+class Images:
+    """One row an image that is given as it is."""
+
+    pixels: Array
+    """(rows, channels, height, width)"""
+
+    def keys(self) -> list[Key]:
+        """A row is known by its pixels, as the fill that it may be."""
+        return [("fill", _Placed(row).digest) for row in self.pixels]
+
+    def compose(self, image: Tensor, rows: Tensor) -> Tensor:
+        """Chosen rows, whose numbers are on the CPU, as (rows, channels, height, width)."""
+        return on_device(self.pixels[rows.numpy()], image.device, image.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class LessNoise:
+    """One row a noise: x - I, with I normal in the places that are kept and 0 elsewhere."""
+
+    sigma: npt.NDArray[np.float64]
+    """Standard deviation, one number a channel and place or fewer: it broadcasts to (channels, height, width)."""
+    seed: int
+    """Row k is drawn with seed and k on the CPU, so that neither batch nor device changes anything."""
+    rows: int
+    kept: npt.NDArray[np.bool_]
+    """(channels, height, width): where there is noise."""
+
+    def keys(self) -> list[Key]:
+        """A row is its seed and number, its sigma and its places."""
+        digest = (_Placed(self.sigma).digest, _Placed(self.kept).digest)
+        return [("noise", *digest, self.seed, row) for row in range(self.rows)]
+
+    def noise(self, row: int) -> npt.NDArray[np.float32]:
+        """I of one row, (channels, height, width)."""
+        drawn = _unit_normal(self.seed, row, self.kept.shape)
+        return np.where(self.kept, drawn * self.sigma.astype(np.float32), np.float32(0))
+
+    def compose(self, image: Tensor, rows: Tensor) -> Tensor:
+        """Chosen rows, whose numbers are on the CPU, as (rows, channels, height, width)."""
+        noise = np.stack([self.noise(row) for row in rows.tolist()])
+        return image - on_device(noise, image.device, image.dtype)
+
+
+@lru_cache(maxsize=64)
+def _unit_normal(seed: int, row: int, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """Normal noise of one row; kept for a while, because every method's check of a case reads the same."""
+    drawn = np.random.default_rng([seed, row]).standard_normal(shape, dtype=np.float32)
+    drawn.setflags(write=False)
+    return drawn
+
+
+@dataclass(frozen=True, eq=False)
+class Imputed:
+    """One row a mask: the image with its removed pixels filled in from their neighbours, then noise on these."""
+
+    pixels: Array
+    """The image, (channels, height, width)."""
+    removed: npt.NDArray[np.bool_]
+    """(rows, height, width)"""
+    sigma: npt.NDArray[np.float64]
+    """Standard deviation of the noise, (channels,)."""
+    seed: int
+    """Row k's noise is drawn with seed and k on the CPU."""
+
+    def keys(self) -> list[Key]:
+        """A row is its mask and noise; where nothing is removed it is the image itself."""
+        noise = (self.sigma.tobytes(), self.seed)
+        digests = [hashlib.sha256(np.packbits(mask).tobytes()).hexdigest() for mask in self.removed]
+        return [
+            ("imputed", digest, *noise, row) if self.removed[row].any() else ORIGINAL
+            for row, digest in enumerate(digests)
+        ]
+
+    def compose(self, image: Tensor, rows: Tensor) -> Tensor:
+        """Chosen rows, whose numbers are on the CPU, as (rows, channels, height, width). Raises Refusal as `impute`."""
+        return on_device(np.stack([self.row(row) for row in rows.tolist()]), image.device, image.dtype)
+
+    def row(self, row: int) -> npt.NDArray[np.float64]:
+        """One imputed image, (channels, height, width)."""
+        mask = self.removed[row]
+        drawn = np.random.default_rng([self.seed, row]).standard_normal(self.pixels.shape)
+        return np.where(mask, impute(self.pixels, mask) + drawn * self.sigma[:, None, None], self.pixels)
+
+
+@dataclass(frozen=True, eq=False)
+class WithoutLayer:
+    """One row: the net's target when a layer gives 0 in every channel and place."""
+
+    layer: SpatialLayer
+
+    def keys(self) -> list[Key]:
+        """The row is its layer."""
+        return [("without", self.layer.path)]
+
+
+Masked = Windows | Coalitions | CoalitionsOver | SoftMasks | Images | LessNoise | Imputed
 """Questions about masked images."""
 Points = PathPoints | NoisyPoints
 """Questions about gradients."""
-Question = Masked | Points | Ablations
+Question = Masked | Points | Ablations | WithoutLayer
 Asking = Generator[Question, Answered, Maps]
 
 
 class QueryAsker(Protocol):
     """A method: yields questions about one image, is sent what was found, returns Maps of one case."""
 
-    def __call__(self, case: Case, method: Method) -> Asking: ...
+    def __call__(self, case: Case, method: Any) -> Asking: ...
 
 
 class _Placed:

@@ -16,7 +16,7 @@ from xai_audit.explain.transfer import DeviceMaps
 from xai_audit.model.audited import AuditedModel
 from xai_audit.model.layers import SpatialLayer, unreached
 from xai_audit.registry import Rule
-from xai_audit.spec.schema import ActivationMaps, Method, TargetSpec
+from xai_audit.spec.methods import ActivationMaps, Method, TargetSpec
 
 UNREACHED = "No gradient reaches the layer in {n} of {cases} cases; their maps are all zero."
 EMPTY = "{n} of {cases} cases have nothing to explain, no place or no box of the class; their maps are all zero."

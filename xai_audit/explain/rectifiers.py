@@ -18,7 +18,7 @@ from xai_audit.errors import Refusal
 from xai_audit.model.audited import AuditedModel
 from xai_audit.model.guard import left_as_found
 from xai_audit.registry import Rule
-from xai_audit.spec.schema import Method
+from xai_audit.spec.methods import Method
 
 
 @dataclass(eq=False)
@@ -129,9 +129,12 @@ class _Rewriting(TorchFunctionMode):
 
 
 @contextmanager
-def rectified(rule: Rule = "plain") -> Iterator[Rectifiers]:
-    """Forwards inside get a backward that follows `Rectifiers.rule`; no module is touched, in place stays in place."""
-    rectifiers = Rectifiers(rule)
+def rectified(rule: Rule = "plain", rectifiers: Rectifiers | None = None) -> Iterator[Rectifiers]:
+    """Forwards inside get a backward that follows `Rectifiers.rule`; no module is touched, in place stays in place.
+
+    `rectifiers`: those of a forward that goes on.
+    """
+    rectifiers = rectifiers or Rectifiers(rule)
     with _Rewriting(rectifiers):
         yield rectifiers
 

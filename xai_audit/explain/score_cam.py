@@ -12,7 +12,7 @@ from xai_audit.explain.baselines import baseline_record, fill
 from xai_audit.explain.explained import no_layer, wrong_use
 from xai_audit.explain.maps import Maps
 from xai_audit.explain.questions import Asking, Case, SoftMasks, Windows
-from xai_audit.spec.schema import Method, ScoreCam
+from xai_audit.spec.methods import Method, ScoreCam
 
 Array = npt.NDArray[np.float64]
 

@@ -7,7 +7,7 @@ import numpy as np
 from xai_audit.explain.explained import wrong_use
 from xai_audit.explain.maps import Maps
 from xai_audit.explain.questions import Asking, Case, NoisyPoints
-from xai_audit.spec.schema import Method, SmoothGrad
+from xai_audit.spec.methods import Method, SmoothGrad
 
 _CONSTANT = (
     "{n} of {cases} images have the same value in every pixel, so that their noise would be 0: their map is the plain "

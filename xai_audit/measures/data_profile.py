@@ -1,4 +1,4 @@
-"""The data profile: one pass over all images, keeping a few numbers of each and no image."""
+"""The data profile: one pass over all cases, keeping a few numbers of each and no image."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from numpy.typing import NDArray
 from xai_audit.data.bad_cases import BadCase, bad_case, settle
 from xai_audit.data.columns import describe_columns, spread
 from xai_audit.data.dataset import Dataset
-from xai_audit.data.digests import dhash, pixel_digest
+from xai_audit.data.digests import dhash, pixel_digest, row_digests
 from xai_audit.data.filters import absent_values, missing_by_column
 from xai_audit.data.look_alikes import DISTANCE, LookAlikes, Pair, look_alikes, look_alikes_between
 from xai_audit.data.preprocess import channel_conversion, prepare
 from xai_audit.data.slices import slice_digest, source_digests, unreadable
-from xai_audit.data.training import Training, read_training
+from xai_audit.data.training import RowDigests, Training, read_training, read_training_rows
 from xai_audit.errors import DataError
 from xai_audit.evidence.records import Value
+from xai_audit.measures.table_profile import row_overlap, table_details
 from xai_audit.spec.schema import AuditSpec, ModelInput
+from xai_audit.spec.tables import TableInput
 
 LISTED = 1000
 """Pairs of look-alikes listed in evidence; all are counted."""
@@ -73,18 +75,24 @@ def profile(
     training data that cannot be read.
     """
     known = source_digests(dataset, lambda _: None) if digests is None else digests
-    gathered = _gather(dataset, spec.model.input if spec.model else None, progress)
+    model_input = spec.model.input if spec.model else None
+    gathered = _gather(dataset, model_input if isinstance(model_input, ModelInput) else None, progress)
     settle(gathered.bad, len(dataset.ids), dataset.policy, dataset.table.name)
     out = unreadable(dataset, gathered.bad)
     _refuse_empty_slices(slices, out)
     ids = [dataset.ids[index] for index in gathered.indexes]
     copies = _copies(ids, gathered.pixels)
-    near = _near(gathered)
+    near = _near(gathered) if dataset.features is None else LookAlikes((), 0, 0)
     training = (
         read_training(spec.data.training, folder, progress) if spec.data.training and dataset.has_images else None
     )
     alike = look_alikes_between(gathered.hashes, training.hashes) if training else LookAlikes((), 0, 0)
-    overlap = _overlap(ids, gathered, training, alike, spec.data.training is not None)
+    rows = _training_rows(spec, folder)
+    overlap = (
+        _overlap(ids, gathered, training, alike, spec.data.training is not None)
+        if dataset.features is None
+        else row_overlap(ids, gathered.pixels, rows)
+    )
     good = np.flatnonzero(~out)
     bad = dataset.bad + tuple(gathered.bad)
     colour = () if gathered.colour is None else tuple((gathered.colour / len(ids)).tolist())
@@ -108,12 +116,22 @@ def profile(
         "conversions": [[what, count] for what, count in sorted(gathered.conversions.items())],
         "masks": [{"concept": concept, "without": gathered.without_mask[concept]} for concept in dataset.concepts],
         "missing_in_filters": _missing_in_filters(dataset, spec, good),
-        "limits": _limits(dataset, spec, near, alike, training, gathered),
+        "limits": [*_limits(dataset, spec, near, alike, training, gathered), *(rows.notes if rows else ())],
+        **(table_details(dataset.without(gathered.bad), spec) if dataset.features is not None else {}),
     }
     return Profile(_values(dataset, good, bad, copies, near, overlap), details, bad, colour)
 
 
+def _training_rows(spec: AuditSpec, folder: Path) -> RowDigests | None:
+    if spec.data.training is None or spec.model is None or not isinstance(spec.model.input, TableInput):
+        return None
+    return read_training_rows(spec.data.training, folder, spec.model.input, spec.data.missing_codes)
+
+
 def _gather(dataset: Dataset, model_input: ModelInput | None, progress: Callable[[int], None]) -> Gathered:
+    if dataset.features is not None:
+        progress(len(dataset.ids))
+        return Gathered(list(range(len(dataset.ids))), row_digests(dataset.features))
     gathered = Gathered()
     for index, case_id in enumerate(dataset.ids):
         if dataset.has_images:
@@ -266,6 +284,9 @@ def _limits(
         ]
     for concept, count in sorted(gathered.without_mask.items()):
         said.append(f"{count} cases declare no mask {concept} and take no part in measures inside it.")
+    if dataset.features is not None:
+        undeclared = ["No training data declared: an overlap with them was not looked for."]
+        return said + (undeclared if spec.data.training is None else [])
     if not dataset.has_images:
         return [*said, "Images were not looked at: the source holds stored predictions."]
     said.append(
@@ -300,6 +321,10 @@ def _values(
         _count("missing_values", cells, len(good) * dataset.frame.shape[1], "cells"),
         _count("bad_cases", len(bad), cases + len(bad), "cases"),
     ]
+    if dataset.features is not None:
+        counted.append(_count("exact_duplicates", sum(len(group) for group in copies), cases, "cases"))
+        counted.append(_undefined("near_duplicates", "rows of a table are compared exactly"))
+        return (*counted, _overlap_value(overlap, cases))
     if not dataset.has_images:
         reason = "images were not looked at"
         names = ("exact_duplicates", "near_duplicates", "training_overlap")
@@ -307,11 +332,13 @@ def _values(
     alike = {place for pair in near.pairs for place in (pair.first, pair.second)}
     counted.append(_count("exact_duplicates", sum(len(group) for group in copies), cases, "cases"))
     counted.append(_count("near_duplicates", len(alike), cases, "cases"))
-    if overlap["declared"]:
-        counted.append(_count("training_overlap", len(overlap["exact"]), cases, "cases"))
-    else:
-        counted.append(_undefined("training_overlap", "no training data declared"))
-    return tuple(counted)
+    return (*counted, _overlap_value(overlap, cases))
+
+
+def _overlap_value(overlap: dict[str, Any], cases: int) -> Value:
+    if not overlap["declared"]:
+        return _undefined("training_overlap", "no training data declared")
+    return _count("training_overlap", len(overlap["exact"]), cases, "cases")
 
 
 def _count(name: str, count: int, n: int, unit: str) -> Value:

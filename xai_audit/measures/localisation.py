@@ -1,4 +1,7 @@
-"""How much of a map's relevance lies inside a declared mask (Arras, Osman, Samek, Information Fusion 2022)."""
+"""Whether a map's relevance lies inside a declared mask.
+
+Arras, Osman, Samek, Information Fusion 2022 (mass and rank); Zhang et al., ECCV 2016 (pointing game).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
 
 from xai_audit.errors import StepError
 from xai_audit.measures.measured import Estimate, Measured, gather
@@ -14,6 +18,8 @@ from xai_audit.measures.resampling import clusters_with, resampled_sums
 
 MEASURED, REFUSED, UNDEFINED = "measured", "refused", "undefined"
 UNDEFINED_MAPS_ALLOWED = 0.5
+TOLERANCE = 15
+"""Pixels around the mask that count as a hit of the pointing game."""
 
 Maps = NDArray[np.floating]
 """(cases, height, width), not negative."""
@@ -40,6 +46,38 @@ def relevance_rank(maps: Maps, masks: Masks, clusters: NDArray[np.int64] | None,
     return _measure("relevance_rank", rank_of_map, maps, masks, clusters, rng)
 
 
+def pointing_game(
+    maps: Maps,
+    masks: Masks,
+    clusters: NDArray[np.int64] | None,
+    rng: np.random.Generator,
+    tolerance: int = TOLERANCE,
+) -> Measured:
+    """Share of maps whose highest pixel lies in the mask, or at most `tolerance` pixels from it (section 4).
+
+    Where several pixels are highest, the share of them that lies there. `expected_by_chance` is the mean share of the
+    image that counts as a hit: a random map's. Otherwise as `relevance_mass`.
+    """
+    _check("pointing_game", maps, masks, clusters)
+    near = np.stack([within(mask, tolerance) for mask in masks]) if len(masks) else masks
+    found = _measure("pointing_game", hit_of_map, maps, masks, clusters, rng, near)
+    found.details["parameters"] = {"tolerance": tolerance}
+    return found
+
+
+def within(mask: NDArray[np.bool_], distance: int) -> NDArray[np.bool_]:
+    """Pixels at most a distance from one of the mask, centre to centre, (height, width); an empty mask stays empty."""
+    if not mask.any():
+        return mask
+    return np.asarray(distance_transform_edt(~mask) <= distance)
+
+
+def hit_of_map(relevance: NDArray[np.float64], near: NDArray[np.bool_]) -> float:
+    """1 where the highest pixel counts as a hit, 0 where not; between them where several are highest."""
+    highest = relevance == relevance.max()
+    return float((highest & near).sum() / highest.sum())
+
+
 def mass_of_map(relevance: NDArray[np.float64], mask: NDArray[np.bool_]) -> float:
     """Share of a map's relevance inside the mask; the map is not zero everywhere."""
     relevance = relevance / relevance.max()  # so that neither very large nor very small maps leave the range
@@ -63,15 +101,18 @@ def _measure(
     masks: Masks,
     clusters: NDArray[np.int64] | None,
     rng: np.random.Generator,
+    near: Masks | None = None,
 ) -> Measured:
+    """One number a map and mask; `near` stands for the mask where more than the mask itself counts."""
     _check(name, maps, masks, clusters)
-    inside = masks.mean(axis=(1, 2))
+    near = masks if near is None else near
+    inside, expected = masks.mean(axis=(1, 2)), near.mean(axis=(1, 2))
     status = np.where((inside == 0) | (inside == 1), REFUSED, np.where(maps.max(axis=(1, 2)) == 0, UNDEFINED, MEASURED))
     used = status == MEASURED
     per_case = np.full(len(maps), np.nan)
-    per_case[used] = [of_map(maps[i].astype(np.float64), masks[i]) for i in np.flatnonzero(used)]
+    per_case[used] = [of_map(maps[i].astype(np.float64), near[i]) for i in np.flatnonzero(used)]
     counts = {state: int(np.count_nonzero(status == state)) for state in (MEASURED, REFUSED, UNDEFINED)}
-    estimates = _means(name, per_case[used], inside[used], None if clusters is None else clusters[used], rng, counts)
+    estimates = _means(name, per_case[used], expected[used], None if clusters is None else clusters[used], rng, counts)
     shown = per_case.astype(object)
     shown[~used] = None  # no NaN leaves this module
     rows: dict[str, NDArray[Any]] = {name: shown, f"{name}:status": status}

@@ -14,6 +14,7 @@ from xai_audit.measures.intervals import CONFIDENCE, FEW_CLUSTERS, LEAST_CLUSTER
 
 UNDEFINED_DRAWS_ALLOWED = 0.05
 """Share of resamples in which a number may not exist before its interval does not either."""
+SAME_NUMBER = "No interval: every resample gave the same number."
 _SAME = 1e-12
 
 
@@ -133,7 +134,7 @@ def _collapsed(estimate: Estimate) -> Value:
         and estimate.independent
     ):
         return _wilson_value(estimate, estimate.independent * round(estimate.number), estimate.independent)
-    return _value(estimate, reason="No interval: every resample gave the same number.")
+    return _value(estimate, reason=SAME_NUMBER)
 
 
 def _wilson_value(estimate: Estimate, successes: int, trials: int) -> Value:

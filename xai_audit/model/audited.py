@@ -11,16 +11,17 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from xai_audit.errors import AuditError, ModelError, StepError
+from xai_audit.errors import AuditError, StepError
+from xai_audit.model import steady
+from xai_audit.model.encoding import encode, noise_rows
 from xai_audit.model.factory import code_error
-from xai_audit.model.outputs import RawOutput, case_scores, check_output, read_output
-from xai_audit.spec.schema import ModelInput
+from xai_audit.model.outputs import RawOutput, case_scores, check_output, check_probabilities, read_output
+from xai_audit.spec.schema import Input
+from xai_audit.spec.tables import TableInput
 
 __all__ = ["AuditedModel", "RawOutput", "Task", "check_output", "is_out_of_memory"]
 
 Task = Literal["single_label", "multi_label", "binary_logit", "regression", "segmentation", "detection"]
-STEADY_PASSES = 4
-"""Passes of one image at each of two seeds, by which chance in a net is looked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,18 +33,24 @@ class AuditedModel:
     task: Task
     classes: tuple[str, ...]
     """Class names in the order of the scores; for binary_logit [negative, positive]; empty for a regression."""
-    input: ModelInput
+    input: Input
     outputs: tuple[str, ...] | None = None
     """Names of a regression's outputs."""
     output: str | int | None = None
     """Which part of the network's output holds the scores."""
+    scores_are: Literal["logit", "probability"] = "logit"
+    """What it gives for classes."""
     digest: str = ""
-    digest_kind: Literal["file", "state_dict"] = "state_dict"
-    """Whether `digest` is of the weights file or of the state dict that the factory made."""
+    digest_kind: Literal["file", "state_dict", "object"] = "state_dict"
+    """Whether `digest` is of the weights file, of the state dict that the factory made, or of the callable's state."""
     parameters: int = 0
     """Number of scalars in all parameters."""
     architecture: str = ""
-    """Name of the module's class."""
+    """Name of the module's class, or of the callable's."""
+    is_callable: bool = False
+    """Whether it is no torch module: it can be asked, and nothing of it can be differentiated or made random."""
+    package: str = ""
+    """Name and version of the package of a callable."""
     folder: Path = Path()
     """The spec's folder, left out of messages."""
     memory_format: Literal["contiguous", "channels_last"] = "contiguous"
@@ -60,9 +67,23 @@ class AuditedModel:
         """Precision of the first floating parameter, to which the input is cast; None for a network without any."""
         return next((tensor.dtype for tensor in self.module.parameters() if tensor.is_floating_point()), None)
 
+    @property
+    def is_table(self) -> bool:
+        """Whether a case is a row of a table, (1, 1, features) in float64 in place of pixels."""
+        return isinstance(self.input, TableInput)
+
+    def noise(self, cases: int, seed: int = 0) -> Tensor:
+        """Made-up cases, the same in every run: pixels (cases, channels, height, width) in [0, 1], or rows."""
+        if isinstance(self.input, TableInput):
+            return noise_rows(self.input, cases, seed).to(self.device)
+        size = (cases, self.input.channels, *self.input.size)
+        return torch.rand(size, generator=torch.Generator().manual_seed(seed)).to(self.device)
+
     def normalise(self, pixels: Tensor) -> Tensor:
-        """Pixels in [0, 1], (cases, channels, height, width), as the network wants them."""
+        """Pixels in [0, 1], (cases, channels, height, width), as the network wants them; rows as a matrix."""
         given, dtype = pixels, self.dtype or pixels.dtype
+        if isinstance(self.input, TableInput):
+            return encode(pixels, self.input).to(dtype)
         pixels = pixels.to(torch.promote_types(pixels.dtype, dtype))
         if self.input.mean is not None:
             pixels = pixels - _per_channel(self.input.mean, pixels)
@@ -89,6 +110,8 @@ class AuditedModel:
             if is_out_of_memory(error):
                 raise
             what = f"the network failed on pixels of shape {tuple(pixels.shape)}"
+            if self.is_table:
+                what = f"the model failed on {len(pixels)} row{'s' * (len(pixels) != 1)}"
             raise code_error(error, "model", what, self.folder) from error
 
     def in_precision(self) -> AbstractContextManager[object]:
@@ -126,29 +149,28 @@ class AuditedModel:
         """
         output = self.raw_output(pixels)
         check_output(output, ids)
-        return self.case_scores(output)
+        found = self.case_scores(output)
+        if self.scores_are == "probability":
+            check_probabilities(found, self.task, ids)
+        return found
 
-    def check_steady(self) -> None:
-        """Raise ModelError when two passes of one image give other scores, as with dropout that eval mode leaves on."""
-        noise = torch.rand(1, self.input.channels, *self.input.size, generator=torch.Generator().manual_seed(0))
-        first, second = (self._scores_at(seed, noise.to(self.device)) for seed in (0, 1))
-        if not torch.allclose(first, second, rtol=1e-4, atol=1e-5, equal_nan=True):
-            apart = float((first - second).abs().max())
-            found = f"scores that differ by {apart:.3g} between two passes of the same image"
-            fix = "Look for dropout or noise that is on in eval mode: F.dropout(x, p, self.training), or nn.Dropout."
-            raise ModelError("model", found, "the same scores each time", fix)
+    def check_steady(self, rows: Tensor | None = None) -> None:
+        """Raise ModelError when two passes of the same cases give other scores, as with dropout in eval mode.
 
-    def _scores_at(self, seed: int, pixels: Tensor) -> Tensor:
-        """Raw scores of several passes, with torch's own generators at a seed; they are put back afterwards."""
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(seed)
-            return torch.cat([self.raw_scores(pixels) for _ in range(STEADY_PASSES)])
+        Of a table also when a row's score changes with the rows beside it. `rows`: cases to ask; default made-up ones.
+        """
+        cases = self.noise(steady.ROWS if self.is_table else 1) if rows is None else rows
+        steady.check_chance(self, cases[:1], steady.PASSES)
+        if self.is_table:
+            steady.check_rows_apart(self, cases)
 
     def probabilities(self, scores: Tensor) -> Tensor:
         """(cases, classes): softmax; sigmoid for multi_label and segmentation; [1 - p, p] for binary_logit.
 
-        A detector's scores are probabilities already. Raises StepError for a regression.
+        Scores that are probabilities, as a detector's are, stay as they are. Raises StepError for a regression.
         """
+        if self.scores_are == "probability" and self.task != "regression":
+            return torch.cat([1 - scores, scores], 1) if self.task == "binary_logit" else scores
         if self.task == "single_label":
             return scores.softmax(1)
         if self.task in ("multi_label", "segmentation"):
@@ -162,9 +184,12 @@ class AuditedModel:
     def _check_pixels(self, pixels: Tensor) -> None:
         wanted = (self.input.channels, *self.input.size)
         if pixels.ndim != 4 or tuple(pixels.shape[1:]) != wanted:
-            found = f"pixels of shape {tuple(pixels.shape)}"
+            found = f"{'rows' if self.is_table else 'pixels'} of shape {tuple(pixels.shape)}"
             expected = f"(cases, {', '.join(map(str, wanted))}) as in `model.input`"
-            raise StepError("model.input", found, expected, "Correct `model.input`, or resize and crop the images.")
+            fix = "Correct `model.input`, or resize and crop the images."
+            if self.is_table:
+                fix = "Give one number for each feature of `model.input`."
+            raise StepError("model.input", found, expected, fix)
 
 
 def _per_channel(values: tuple[float, ...], like: Tensor) -> Tensor:

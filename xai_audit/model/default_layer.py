@@ -9,7 +9,8 @@ from torch import nn
 
 from xai_audit.model.audited import AuditedModel
 from xai_audit.model.layers import Ran
-from xai_audit.spec.schema import Layer, Layout, TokenLayout, Tokens
+from xai_audit.spec.methods import Layout, TokenLayout, Tokens
+from xai_audit.spec.schema import Layer
 
 MOST_PREFIX = 16
 """Class, distillation and register tokens before the patches: more than these are taken for something else."""

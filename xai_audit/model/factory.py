@@ -8,7 +8,7 @@ import importlib
 import inspect
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,24 +16,37 @@ from typing import Any
 from torch import nn
 
 from xai_audit.errors import ModelError
-from xai_audit.model.weights import factory_file, is_file_factory
+from xai_audit.model.callables import wrap
+from xai_audit.model.object_digest import FACTORY_PREFIX
+from xai_audit.model.weights import factory_file, is_file_factory, weights_file
 from xai_audit.spec.schema import Model
+from xai_audit.spec.tables import TableInput
 
 LONGEST_MESSAGE = 400
 
 
 def build_module(model: Model, folder: Path) -> nn.Module:
-    """The module that the factory gives. Raises ModelError when there is no factory, it fails, or gives no module."""
-    factory = find_factory(model.factory, folder)
-    _check_arguments(factory, model)
+    """The module that the factory gives; for tables a callable of any kind will do, and is wrapped as one.
+
+    Raises ModelError when there is no factory, it fails, or gives nothing that can be asked.
+    """
+    factory, arguments = find_factory(model.factory, folder), dict(model.arguments)
+    if model.weights is not None and model.weights.read_by == "factory":
+        arguments["weights_file"] = str(weights_file(model.weights, folder))
+    _check_arguments(factory, model, arguments)
     try:
-        made = factory(**model.arguments)
+        made = factory(**arguments)
     except (Exception, SystemExit) as error:
         raise code_error(error, "model.factory", f"{model.factory} failed", folder) from error
+    if not isinstance(made, nn.Module) and isinstance(model.input, TableInput):
+        return wrap(made, model)
     if not isinstance(made, nn.Module):
         what = "a class: call it in the factory" if isinstance(made, type) else f"a {type(made).__name__}"
         fix = "Return the network itself from the factory."
         raise ModelError("model.factory", f"{model.factory} returned {what}", "a torch.nn.Module", fix)
+    if isinstance(model.input, TableInput) and model.input.given_as == "frame":
+        fix = "Write `given_as: matrix`: the encoding is declared with the features."
+        raise ModelError("model.input.given_as", "frame for a torch module", "matrix", fix)
     original = getattr(made, "_orig_mod", made)  # hooks on a torch.compile'd module do not fire: take the module inside
     return original if isinstance(original, nn.Module) else made
 
@@ -62,7 +75,7 @@ def _module_from_file(factory: str, folder: Path) -> ModuleType:
     """The file's module under a name of its own; neither sys.path nor a folder of bytecode is left behind."""
     path = factory_file(factory, folder)
     source = path.read_bytes()
-    name = f"xai_audit_factory_{hashlib.sha256(str(path).encode() + source).hexdigest()[:16]}"
+    name = f"{FACTORY_PREFIX}{hashlib.sha256(str(path).encode() + source).hexdigest()[:16]}"
     module = ModuleType(name)
     module.__file__ = str(path)
     sys.modules[name] = module
@@ -89,15 +102,15 @@ def _module_from_path(place: str, folder: Path) -> ModuleType:
         raise code_error(error, "model.factory", f"importing {place} failed", folder) from error
 
 
-def _check_arguments(factory: Callable[..., object], model: Model) -> None:
+def _check_arguments(factory: Callable[..., object], model: Model, arguments: Mapping[str, object]) -> None:
     try:
         signature = inspect.signature(factory)
     except (ValueError, TypeError):  # built-in callables have none; calling them tells
         return
     try:
-        signature.bind(**model.arguments)
+        signature.bind(**arguments)
     except TypeError as error:
-        names = ", ".join(model.arguments) or "none"
+        names = ", ".join(arguments) or "none"
         expected = f"arguments of {model.factory}{_short_signature(signature)}"
         raise ModelError("model.arguments", f"{names} ({error})", expected, "Correct `model.arguments`.") from error
 

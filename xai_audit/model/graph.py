@@ -94,8 +94,10 @@ class Graph:
     """The network's output with Ref in place of each tensor."""
 
     @staticmethod
-    def record(model: AuditedModel, layers: Sequence[str] = ()) -> Graph:
+    def record(model: AuditedModel, layers: Sequence[str] = (), *, folds: bool = True) -> Graph:
         """The model's graph, with nodes for the outputs of layers (module paths). The model is left as found.
+
+        `folds`: what is the same for every batch becomes a constant; else every parameter stays a node of its own.
 
         Makes three forwards of noise, in batches of one and two. Raises Refusal where the network cannot be recorded,
         or where the recorded graph does not give what the network gives.
@@ -103,7 +105,7 @@ class Graph:
         from xai_audit.model.recording import record  # torch.export is slow to import
 
         with left_as_found(model.module), torch.no_grad():
-            graph = record(model, layers)
+            graph = record(model, layers, folds=folds)
             check_graph(graph)
         return graph
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from xai_audit.errors import ModelError
+from xai_audit.model.callables import CallableModule
 from xai_audit.model.state import tensor_bits
 
 OWNED = ("_parameters", "_buffers", "_modules")
@@ -27,8 +28,8 @@ def left_as_found(module: nn.Module) -> Iterator[None]:
 
     Put back in silence: training flags, requires_grad, gradients, hooks, global random state, default dtype, grad mode.
     A parameter or buffer that was changed, replaced, added or removed is put back and raises ModelError that names it:
-    results made on the way are of another model. After an error in the body that error goes on, with a note. The
-    caller's inference mode and autocast do not hold inside.
+    results made on the way are of another model; so does a callable that changed, which cannot be put back. After an
+    error in the body that error goes on, with a note. The caller's inference mode and autocast do not hold inside.
     """
     with _modes_of_the_caller_off():
         found = _Found.of(module)
@@ -42,6 +43,10 @@ def left_as_found(module: nn.Module) -> Iterator[None]:
                     error.add_note(f"The step had changed {', '.join(changed[:10])}; put back.")
                 raise
         changed = found.restore()
+    if isinstance(module, CallableModule) and not module.is_as_kept:
+        what = f"a step changed the {type(module.held).__name__} that the factory gave"
+        fix = "It must give its scores without learning or counting: return one that leaves itself as it is."
+        raise ModelError("model", what, "the same state before and after", fix)
     if changed:
         more = f" and {len(changed) - 10} more" if len(changed) > 10 else ""
         named = f"{', '.join(changed[:10])}{more}"

@@ -16,7 +16,8 @@ from torch.utils.hooks import RemovableHandle
 from xai_audit.errors import ModelError, Refusal, StepError
 from xai_audit.model.audited import AuditedModel, is_out_of_memory
 from xai_audit.model.guard import left_as_found
-from xai_audit.spec.schema import Layer, Layout, TokenLayout
+from xai_audit.spec.methods import Layout, TokenLayout
+from xai_audit.spec.schema import Layer
 
 DRY_CASES = 2
 """Images of a dry forward: two, to tell the axis of cases from others; one where memory runs out on two."""
@@ -166,9 +167,8 @@ def _nearest(found: Ran, ran: Sequence[Ran]) -> str:
 
 
 def noise(model: AuditedModel, cases: int, seed: int = 0) -> Tensor:
-    """Images (cases, channels, height, width) of uniform noise in [0, 1], the same in every run."""
-    drawn = torch.rand(cases, model.input.channels, *model.input.size, generator=torch.Generator().manual_seed(seed))
-    return drawn.to(model.device)
+    """Made-up cases, (cases, channels, height, width), the same in every run: uniform noise in [0, 1], or rows."""
+    return model.noise(cases, seed)
 
 
 def dry_forward(model: AuditedModel) -> tuple[Ran, ...]:

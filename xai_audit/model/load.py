@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from xai_audit.errors import AuditError, ModelError
 from xai_audit.model.audited import AuditedModel
+from xai_audit.model.callables import CallableModule, architecture_of, package_of
 from xai_audit.model.factory import build_module
 from xai_audit.model.guard import global_state_kept, left_as_found, seeded
 from xai_audit.model.layers import noise
@@ -30,14 +31,25 @@ def load_model(model: Model, folder: Path, device: str = "cpu", seed: int = 0) -
     with seeded(seed):
         module = build_module(model, folder)
     check_materialised(module)
-    if model.weights is not None:
+    if model.weights is not None and model.weights.read_by == "audit":
+        _require_parameters(module)
         fit_state(
             module, read_state(weights_file(model.weights, folder), model.weights.file, folder), model.weights.file
         )
     check_finite(module)
     made = audited(module.to(place).eval(), model, digest=digest, folder=folder)
     _run_once(made)
+    if isinstance(module, CallableModule):
+        module.keep()
     return in_fast_format(made)
+
+
+def _require_parameters(module: nn.Module) -> None:
+    """Raise ModelError for a weights file of a model that is no torch module."""
+    if isinstance(module, CallableModule):
+        found = f"a weights file for {architecture_of(module)}, which is no torch module"
+        fix = "Write `read_by: factory`: the factory is then handed the path as `weights_file`."
+        raise ModelError("model.weights.read_by", found, "read_by: factory", fix)
 
 
 def _run_once(model: AuditedModel) -> None:
@@ -55,7 +67,7 @@ def in_fast_format(model: AuditedModel) -> AuditedModel:
     It stays as it was where its code cannot take that order, or gives other scores for noise in it.
     """
     convolutions = [module for module in model.module.modules() if isinstance(module, nn.Conv2d)]
-    if not convolutions or min(module.in_channels for module in convolutions) < 3:
+    if model.is_table or not convolutions or min(module.in_channels for module in convolutions) < 3:
         return model
     before = _scores_of_noise(model)
     fast = replace(model, memory_format="channels_last")
@@ -88,6 +100,7 @@ def audited(module: nn.Module, model: Model, *, digest: str | None = None, folde
     original = getattr(module, "_orig_mod", module)
     module = original if isinstance(original, nn.Module) else module
     first = next(module.parameters(), None)
+    is_callable = isinstance(module, CallableModule)
     return AuditedModel(
         module=module,
         device=torch.device("cpu") if first is None else first.device,
@@ -96,10 +109,13 @@ def audited(module: nn.Module, model: Model, *, digest: str | None = None, folde
         input=model.input,
         outputs=model.outputs,
         output=model.output,
-        digest=digest or state_digest(module),
-        digest_kind="file" if digest else "state_dict",
+        scores_are=model.scores_are,
+        digest=digest or (module.held_digest() if isinstance(module, CallableModule) else state_digest(module)),
+        digest_kind="file" if digest else "object" if is_callable else "state_dict",
         parameters=sum(parameter.numel() for parameter in module.parameters()),
-        architecture=type(module).__name__,
+        architecture=architecture_of(module),
+        is_callable=is_callable,
+        package=package_of(module.held) if isinstance(module, CallableModule) else "",
         folder=folder,
         is_compiled=any(map(_is_compiled, module.modules())),
     )

@@ -131,6 +131,8 @@ def _shape_advice(scores: Tensor, cases: int, model: AuditedModel) -> str:
         return "Reduce the output to one row a case in the factory; one score a place is `task: segmentation`."
     if scores.ndim > 2:
         return "Reduce the output to one row a case in the factory, or choose another part with `model.output`."
+    if model.is_table and len(scores) != cases:
+        return "Return one row of scores for each row that is given, in their order."
     return "Correct `model.task`, or choose another part with `model.output`."
 
 
@@ -225,6 +227,24 @@ def check_output(output: RawOutput, ids: Sequence[str] = ()) -> None:
     return check_scores(torch.stack(padded), ids) if longest else None
 
 
+SUM_TOLERANCE = 1e-3
+"""How far from 1 the probabilities of a case may add up to: rounding of float32 is far below it."""
+
+
+def check_probabilities(scores: Tensor, task: str, ids: Sequence[str] = ()) -> None:
+    """Raises StepError naming the first case whose scores are no probabilities, or do not add up to 1 over classes."""
+    bad = ((scores < -SUM_TOLERANCE) | (scores > 1 + SUM_TOLERANCE)).any(1)
+    expected = "probabilities, 0 to 1"
+    if task == "single_label":
+        bad = bad | ((scores.sum(1) - 1).abs() > SUM_TOLERANCE)
+        expected = "probabilities that add up to 1"
+    if bool(bad.any()):
+        first = int(bad.nonzero()[0])
+        values = ", ".join(f"{value:g}" for value in scores[first].tolist()[:5])
+        found = f"scores [{values}] for case {ids[first] if ids else f'{first} of the batch'}"
+        raise StepError("model.scores_are", found, expected, "Set `scores_are: logit`, or correct the model.")
+
+
 def check_scores(scores: Tensor, ids: Sequence[str] = ()) -> None:
     """Raises StepError naming the first case of the batch whose scores are NaN or infinite, by its id if there are."""
     bad = (~torch.isfinite(scores)).any(1).nonzero()
@@ -233,5 +253,5 @@ def check_scores(scores: Tensor, ids: Sequence[str] = ()) -> None:
         values = ", ".join(f"{value:g}" for value in scores[first].tolist()[:5])
         case = ids[first] if ids else f"{first} of the batch"
         found = f"scores [{values}] for case {case} ({len(bad)} of {len(scores)} cases not finite)"
-        fix = "Look at that image and at the model's weights and precision."
+        fix = "Look at that case and at the model's weights and precision."
         raise StepError("model", found, "finite scores", fix)

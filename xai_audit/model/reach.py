@@ -13,7 +13,7 @@ from xai_audit.model.guard import left_as_found
 from xai_audit.model.layers import SpatialLayer, hooked, noise
 from xai_audit.model.outputs import RawOutput
 from xai_audit.model.targets import Target, freeze
-from xai_audit.spec.schema import TargetSpec
+from xai_audit.spec.methods import TargetSpec
 
 
 def first_reached(model: AuditedModel, layers: Sequence[SpatialLayer], target: TargetSpec) -> SpatialLayer | None:

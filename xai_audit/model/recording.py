@@ -62,8 +62,10 @@ class _Plain(nn.Module):
         return plain_output(self.net(images), self.selector)
 
 
-def record(model: AuditedModel, layers: Sequence[str]) -> Graph:
+def record(model: AuditedModel, layers: Sequence[str], *, folds: bool = True) -> Graph:
     """The model's graph, not yet checked. The module must be in eval mode with frozen parameters.
+
+    `folds`: what is the same for every batch becomes a constant; else every parameter stays a node of its own.
 
     Raises Refusal with the reason where torch.export cannot follow the network, or a part has no place in a Graph.
     """
@@ -76,7 +78,7 @@ def record(model: AuditedModel, layers: Sequence[str]) -> Graph:
             graph = _followed(model, layers, EXAMPLE_ROWS, any_rows=True)
         except _OneBatch:
             graph = _aligned(*(_followed(model, layers, rows, any_rows=False) for rows in TWO_ROWS))
-        return _pruned(_folded(graph))
+        return _pruned(_folded(graph) if folds else graph)
     except Exception as error:  # foreign code; whole forwards are made instead, and the report says so
         if is_out_of_memory(error):
             raise

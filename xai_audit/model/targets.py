@@ -13,7 +13,7 @@ from torch import Tensor
 from xai_audit.errors import Refusal, StepError
 from xai_audit.model.audited import AuditedModel, Task
 from xai_audit.model.outputs import RawOutput
-from xai_audit.spec.schema import TargetSpec
+from xai_audit.spec.methods import TargetSpec
 
 BACKGROUND = ("background", "__background__")
 """Names of the class that stands for no object: it is explained only where it is named, or where nothing else is."""
@@ -44,6 +44,8 @@ class Target:
     """Segmentation: places whose first class is the chosen one on the unperturbed case, bool (cases, height, width)."""
     boxes: Tensor | None = None
     """Detection: best box of each unperturbed case, (cases, 4), NaN where it has none."""
+    is_probability: bool = False
+    """Whether the output holds probabilities already."""
 
     def value(self, output: RawOutput) -> Tensor:
         """The target of each case, (cases,), from what `AuditedModel.raw_output` gives.
@@ -59,6 +61,8 @@ class Target:
             return self._segmentation(output)
         if self.task == "regression":
             return self._regression(_picked(output, self.chosen))
+        if self.is_probability:
+            return self._probability(output)
         if self.task == "binary_logit":
             return self._binary(torch.where(self.chosen == 1, output[:, 0], -output[:, 0]))
         if self.task == "multi_label":
@@ -103,6 +107,12 @@ class Target:
         assert self.boxes is not None
         cases = zip(output, self.boxes, self.chosen, strict=True)
         return torch.stack([_found_again(entry, box, int(label)) for entry, box, label in cases])
+
+    def _probability(self, p: Tensor) -> Tensor:
+        """Of outputs that are probabilities: the class's own, or how far it is above another's."""
+        if self.task == "binary_logit":
+            return torch.where(self.chosen == 1, p[:, 0], 1 - p[:, 0])
+        return _picked(p, self.chosen) - self._other(p) if self.kind == "margin" else _picked(p, self.chosen)
 
     def _single_label(self, z: Tensor) -> Tensor:
         if self.kind == "prob":
@@ -150,18 +160,23 @@ def overlap(boxes: Tensor, box: Tensor) -> Tensor:
 def no_gradient() -> Refusal:
     """The target's value does not require a gradient: the network cuts it off."""
     found = "the scores do not depend on the input through operations that torch can differentiate"
-    fix = "Use methods that perturb the image and need no gradient: occlusion, score_cam, ablation_cam."
+    fix = "Use methods that perturb the case and need no gradient: lime, shap; on images also occlusion, score_cam."
     return Refusal("target", found, "a target with a gradient", fix)
 
 
-def freeze(spec: TargetSpec, model: AuditedModel, output: RawOutput) -> Target:
+def freeze(spec: TargetSpec, model: AuditedModel, output: RawOutput, chosen: Sequence[int] | None = None) -> Target:
     """The target with its class fixed: the one named, else the one that this unperturbed output puts first.
+
+    `chosen`: index of the class that each case had unperturbed, where this output is of a perturbed case or of another
+    net; it stands where no class is named. A region or a box is not known by its class: that is a Refusal.
 
     Of segmentation the class with most places, and the region that it has; of detection the best box. The background is
     passed over, where a class has that name. Raises Refusal where the kind does not fit the task, or a class, foil or
     output does not exist.
     """
     if model.task in ("segmentation", "detection") or spec.kind in ("segmentation", "detection"):
+        if chosen is not None:
+            raise _places_not_kept(model.task)
         return _freeze_places(spec, model, output)
     assert isinstance(output, Tensor)
     scores = output.detach()
@@ -174,25 +189,44 @@ def freeze(spec: TargetSpec, model: AuditedModel, output: RawOutput) -> Target:
     if spec.kind == "margin" and model.task == "multi_label":
         fix = "Labels do not compete with each other: use logit or prob."
         raise Refusal("target.kind", "margin for task multi_label", "logit, prob or logprob", fix)
-    chosen = _predicted(model.task, scores)
+    if model.scores_are == "probability" and spec.kind not in ("prob", "margin"):
+        fix = "The model gives probabilities: explain these, or how far one is above another."
+        raise Refusal("target.kind", f"{spec.kind} for scores that are probabilities", "prob or margin", fix)
+    classes = _predicted(model, scores) if chosen is None else _kept(chosen, model, scores)
     if spec.class_ is not None:
-        chosen = torch.full_like(chosen, index_of(spec.class_, model.classes, "target.class"))
+        classes = torch.full_like(classes, index_of(spec.class_, model.classes, "target.class"))
     foil = None if spec.foil is None else index_of(spec.foil, model.classes, "target.foil")
-    if foil is not None and spec.class_ is not None and foil == int(chosen[0]):
+    if foil is not None and spec.class_ is not None and foil == int(classes[0]):
         raise Refusal(
             "target.foil",
             repr(spec.foil),
             f"another class than {model.classes[foil]!r}",
             "Name the class to compare with.",
         )
-    if foil is not None and bool((chosen == foil).any()):
+    if foil is not None and bool((classes == foil).any()):
         raise Refusal(
             "target.foil",
-            f"{model.classes[foil]!r}, which is the predicted class of {int((chosen == foil).sum())} cases",
+            f"{model.classes[foil]!r}, which is the predicted class of {int((classes == foil).sum())} cases",
             "a class other than the one explained",
             "Name the class to explain with `class:`, or leave `foil` out to compare with the best other class.",
         )
-    return Target(spec.kind, model.task, chosen, _names(chosen, model), foil)
+    is_probability = model.scores_are == "probability"
+    return Target(spec.kind, model.task, classes, _names(classes, model), foil, is_probability=is_probability)
+
+
+def _kept(chosen: Sequence[int], model: AuditedModel, scores: Tensor) -> Tensor:
+    """The classes that cases had unperturbed, int64 (cases,). Raises StepError for another count, or no such class."""
+    if len(chosen) != len(scores) or not all(0 <= index < len(model.classes) for index in chosen):
+        found = f"classes {list(chosen)[:10]} for {len(scores)} cases"
+        expected = f"{len(scores)} indexes from 0 to {len(model.classes) - 1}"
+        raise StepError("target", found, expected, "Give the class of each case.")
+    return torch.tensor(list(chosen), dtype=torch.int64).to(scores.device, non_blocking=True)
+
+
+def _places_not_kept(task: Task) -> Refusal:
+    found = f"task {task}, whose region or box is fixed on one picture and one net"
+    fix = "Checks that change the picture or the net are made for targets that are a class, a label or an output."
+    return Refusal("target", found, "a target that is known by its class", fix)
 
 
 def _freeze_places(spec: TargetSpec, model: AuditedModel, output: RawOutput) -> Target:
@@ -247,8 +281,10 @@ def _freeze_regression(spec: TargetSpec, model: AuditedModel, scores: Tensor) ->
     return Target("regression", "regression", chosen, (names[output],) * len(scores), None, spec.reference)
 
 
-def _predicted(task: Task, scores: Tensor) -> Tensor:
-    return (scores[:, 0] >= 0).long() if task == "binary_logit" else scores.argmax(1)
+def _predicted(model: AuditedModel, scores: Tensor) -> Tensor:
+    if model.task == "binary_logit":
+        return (scores[:, 0] >= (0.5 if model.scores_are == "probability" else 0)).long()
+    return scores.argmax(1)
 
 
 def index_of(name: str | int, names: Sequence[str], where: str) -> int:

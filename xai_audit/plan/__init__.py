@@ -3,84 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 from xai_audit import registry
 from xai_audit.evidence.canonical import canonical, sha256
-from xai_audit.evidence.records import NO_PASSES, Passes
-from xai_audit.explain.cost import GATE_CASES, Cost, ModelFacts, is_pass_reader, pass_passes, query_costs
-from xai_audit.spec.schema import AuditSpec, MeasureUse, Method
+from xai_audit.evidence.records import Passes
+from xai_audit.explain.cost import (
+    GATE_CASES,
+    Cost,
+    ModelFacts,
+    is_asker,
+    is_pass_reader,
+    pass_passes,
+    query_costs,
+)
+from xai_audit.plan.fairness import fairness_steps
+from xai_audit.plan.global_views import global_steps
+from xai_audit.plan.quality import controls_of_localisation, methods_of, quality_steps, with_probe_costs
+from xai_audit.plan.reasons import reason_steps, reasons_cost
+from xai_audit.plan.requality import with_costs_again
+from xai_audit.plan.steps import Counts, Plan, Step, as_json, make_step
+from xai_audit.plan.surrogates import surrogate_steps
+from xai_audit.spec.methods import Method
+from xai_audit.spec.schema import AuditSpec, MeasureUse
 
-NO_COST = Cost()
-"""A step that asks the net nothing."""
-
-StepKind = Literal[
-    "data_profile", "predictions", "cases", "pass", "explanation", "performance", "calibration", "localisation"
-]
-
-
-@dataclass(frozen=True)
-class Counts:
-    """How many cases there are: in all and by slice. Known from tables and listings, before any image is read."""
-
-    cases: int
-    slices: Mapping[str, int]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One unit of work that leaves one evidence record."""
-
-    id: str
-    kind: StepKind
-    subject: str
-    slice: str | None = None
-    method: str | None = None
-    mask: str | None = None
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    parents: tuple[str, ...] = ()
-    cost: Cost = NO_COST
-    cases: int = 0
-    unit: str = ""
-    """Steps of one unit run together, because they share passes through the net."""
-
-    @property
-    def passes(self) -> Passes:
-        """Passes through the net, in images, as far as they are known beforehand."""
-        return self.cost.passes
-
-    @property
-    def title(self) -> str:
-        """The step in words, for progress and logs."""
-        parts = [self.subject, f"of {self.method}" if self.method else "", f"in {self.mask}" if self.mask else ""]
-        return " ".join([*filter(None, parts), f"on {self.slice}" if self.slice else ""]).strip()
-
-
-@dataclass(frozen=True)
-class Plan:
-    """All steps of an audit, in the order in which they run."""
-
-    steps: tuple[Step, ...]
-
-    @property
-    def passes(self) -> Passes:
-        """Passes through the net, in images."""
-        return sum((step.passes for step in self.steps), NO_PASSES)
-
-    def step(self, step_id: str) -> Step:
-        """The step of an id; KeyError when there is none."""
-        return {step.id: step for step in self.steps}[step_id]
-
-
-def _step(seed: int, kind: StepKind, subject: str, **parts: Any) -> Step:
-    content = {key: parts.get(key) for key in ("slice", "method", "mask", "parameters", "parents")}
-    identity = sha256(canonical({"seed": seed, "kind": kind, "subject": subject, **content}).encode())[:12]
-    return Step(id=identity, kind=kind, subject=subject, **parts)
-
-
-def _json(part: Any) -> Any:
-    return part.model_dump(mode="json", by_alias=True)
+__all__ = ["Counts", "Plan", "Step", "make_plan", "measure_uses", "with_facts"]
 
 
 def measure_uses(spec: AuditSpec) -> tuple[MeasureUse, ...]:
@@ -99,37 +47,42 @@ def measure_uses(spec: AuditSpec) -> tuple[MeasureUse, ...]:
 def make_plan(spec: AuditSpec, counts: Counts) -> Plan:
     """Every step of the audit, in order; needs no model and no torch."""
     seed, inputs = spec.audit.seed, _inputs(spec)
-    profile = _step(seed, "data_profile", "data_profile", parameters=inputs, cases=counts.cases)
-    predictions = _step(
+    profile = make_step(seed, "data_profile", "data_profile", parameters=inputs, cases=counts.cases)
+    predictions = make_step(
         seed,
         "predictions",
         "predictions",
-        parameters={**inputs, "model": _json(spec.model) if spec.model else None},
+        parameters={**inputs, "model": as_json(spec.model) if spec.model else None},
         parents=(profile.id,),
         cases=counts.cases,
         cost=Cost(Passes(forwards=counts.cases if spec.model else 0)),
     )
     steps = [profile, predictions, *_performance(spec, counts, predictions)]
-    if spec.methods:
+    steps += fairness_steps(spec, measure_uses(spec), counts, predictions)
+    steps += surrogate_steps(spec, counts, predictions)
+    if any(is_pass_reader(method) or is_asker(method) for method in spec.methods):
         explained = min(spec.cases.explain, counts.cases)
-        chosen = _step(
+        chosen = make_step(
             seed,
             "cases",
             "cases",
-            parameters={"cases": _json(spec.cases), "masks": _masks(spec), "show": _json(spec.data.show)},
+            parameters={"cases": as_json(spec.cases), "masks": _masks(spec), "show": as_json(spec.data.show)},
             parents=(predictions.id,),
             cases=explained,
         )
         explanations = _explanations(spec, chosen, profile, explained)
         steps += [chosen, *explanations, *_localisation(spec, chosen, explanations)]
+        steps += quality_steps(spec, measure_uses(spec), chosen, profile, explanations)
+        steps += global_steps(spec, chosen, explanations)
+    steps += reason_steps(spec, counts, predictions, profile)
     return with_facts(Plan(tuple(steps)), spec)
 
 
 def _inputs(spec: AuditSpec) -> dict[str, Any]:
     return {
-        "data": _json(spec.data),
-        "slices": [_json(part) for part in spec.slices],
-        "input": _json(spec.model.input) if spec.model else None,
+        "data": as_json(spec.data),
+        "slices": [as_json(part) for part in spec.slices],
+        "input": as_json(spec.model.input) if spec.model else None,
     }
 
 
@@ -139,17 +92,17 @@ def _masks(spec: AuditSpec) -> dict[str, Any]:
 
 def _performance(spec: AuditSpec, counts: Counts, predictions: Step) -> list[Step]:
     return [
-        _step(
+        make_step(
             spec.audit.seed,
             registry.measure(use.use).group,
             use.use,
             slice=part.name,
-            parameters=_json(use),
+            parameters=as_json(use),
             parents=(predictions.id,),
             cases=counts.slices[part.name],
         )
         for use in measure_uses(spec)
-        if registry.measure(use.use).group != "localisation"
+        if registry.measure(use.use).group in ("performance", "calibration")
         for part in spec.slices
     ]
 
@@ -157,7 +110,7 @@ def _performance(spec: AuditSpec, counts: Counts, predictions: Step) -> list[Ste
 def _explanations(spec: AuditSpec, chosen: Step, profile: Step, explained: int) -> list[Step]:
     """The pass that all readers share, then its readers; then the askers, whose images share one queue."""
     readers = [method for method in spec.methods if is_pass_reader(method)]
-    askers = [method for method in spec.methods if not is_pass_reader(method)]
+    askers = [method for method in spec.methods if is_asker(method)]
     return [*_readers(spec, readers, chosen, profile, explained), *_askers(spec, askers, chosen, profile, explained)]
 
 
@@ -166,12 +119,12 @@ def _readers(spec: AuditSpec, methods: Sequence[Method], chosen: Step, profile: 
         return []
     assert spec.model is not None
     parameters = {
-        "methods": [_json(method) for method in methods],
-        "layers": {name: _json(layer) for name, layer in spec.model.layers.items()},
-        "compute": _json(spec.compute),
+        "methods": [as_json(method) for method in methods],
+        "layers": {name: as_json(layer) for name, layer in spec.model.layers.items()},
+        "compute": as_json(spec.compute),
     }
     parents = (chosen.id, profile.id)
-    shared = _step(spec.audit.seed, "pass", "pass", parents=parents, cases=explained, parameters=parameters)
+    shared = make_step(spec.audit.seed, "pass", "pass", parents=parents, cases=explained, parameters=parameters)
     shared = replace(shared, unit=shared.id, cost=_pass_cost(spec, methods, explained))
     steps = [_explanation(spec, method, (shared.id, *parents), explained) for method in methods]
     return [shared, *(replace(step, unit=shared.id) for step in steps)]
@@ -188,11 +141,13 @@ def _askers(spec: AuditSpec, methods: Sequence[Method], chosen: Step, profile: S
 def _explanation(spec: AuditSpec, method: Method, parents: tuple[str, ...], explained: int) -> Step:
     assert spec.model is not None
     parameters = {
-        **_json(method),
-        "layers": {name: _json(layer) for name, layer in spec.model.layers.items()},
-        "compute": _json(spec.compute),
+        **as_json(method),
+        "layers": {name: as_json(layer) for name, layer in spec.model.layers.items()},
+        "compute": as_json(spec.compute),
     }
-    return _step(spec.audit.seed, "explanation", method.label, parents=parents, cases=explained, parameters=parameters)
+    return make_step(
+        spec.audit.seed, "explanation", method.label, parents=parents, cases=explained, parameters=parameters
+    )
 
 
 def _gate_cases(spec: AuditSpec, explained: int) -> int:
@@ -216,12 +171,17 @@ def with_facts(plan: Plan, spec: AuditSpec, facts: ModelFacts | None = None) -> 
     costs = query_costs(methods, spec.model.input, explained + _gate_cases(spec, explained), facts)
     costs = {label: _gated(spec, cost) for label, cost in costs.items()}
     costs |= {label: Cost(because=f"will be refused: {reason}") for label, reason in refused.items()}
-    return Plan(tuple(_with_cost(spec, step, methods, costs) for step in plan.steps))
+    steps = [_with_cost(spec, step, methods, costs, facts) for step in plan.steps]
+    return Plan(tuple(with_costs_again(with_probe_costs(steps, spec, facts), spec, facts)))
 
 
-def _with_cost(spec: AuditSpec, step: Step, methods: Sequence[Method], costs: Mapping[str, Cost]) -> Step:
+def _with_cost(
+    spec: AuditSpec, step: Step, methods: Sequence[Method], costs: Mapping[str, Cost], facts: ModelFacts | None
+) -> Step:
     if step.kind == "pass":
         return replace(step, cost=_pass_cost(spec, methods, step.cases))
+    if step.kind == "reasons":
+        return replace(step, cost=reasons_cost(spec, step.cases, facts))
     if step.kind != "explanation" or step.subject not in costs:
         return step
     return replace(step, cost=costs[step.subject])
@@ -233,21 +193,23 @@ def _pass_cost(spec: AuditSpec, methods: Sequence[Method], explained: int) -> Co
 
 
 def _localisation(spec: AuditSpec, chosen: Step, explanations: Sequence[Step]) -> list[Step]:
+    """Each method's relevance in each mask on each slice; of the controls too where explanations are checked."""
     by_label = {step.subject: step for step in explanations if step.kind == "explanation"}
+    controls = controls_of_localisation(spec, measure_uses(spec))
     return [
-        _step(
+        make_step(
             spec.audit.seed,
             "localisation",
             use.use,
             slice=part.name,
             method=label,
             mask=mask,
-            parameters=_json(use),
-            parents=(by_label[label].id, chosen.id),
+            parameters=as_json(use),
+            parents=(by_label[label].id, chosen.id) if label in by_label else (chosen.id,),
         )
         for use in measure_uses(spec)
         if registry.measure(use.use).group == "localisation"
-        for label in use.methods or tuple(by_label)
+        for label in (*(method.label for method in methods_of(spec, use)), *controls)
         for mask in ([use.mask] if use.mask else spec.data.masks)
         for part in spec.slices
     ]

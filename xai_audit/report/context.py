@@ -14,12 +14,14 @@ from xai_audit.evidence.records import Evidence, Value
 from xai_audit.report.catalogue import Catalogue
 from xai_audit.report.document import Sentence, Span
 from xai_audit.report.numbers import Mark, Numbers
-from xai_audit.spec.schema import AuditSpec, Text, text_in
+from xai_audit.spec.base import Text
+from xai_audit.spec.schema import AuditSpec, text_in
 
 if TYPE_CHECKING:
     import numpy as np
 
     from xai_audit.verdict import Finding
+    from xai_audit.verdict.trust import Trusted
 
 SPEC = "audit.yaml"
 MANIFEST = "manifest.json"
@@ -163,6 +165,19 @@ class Context:
     def criteria(self) -> tuple[Finding, ...]:
         """Findings that answer a criterion."""
         return tuple(finding for finding in self.findings if finding.kind == "criterion")
+
+    @cached_property
+    def trust_findings(self) -> Mapping[tuple[str, str], Finding]:
+        """What the verdict says of each explanation, by method and slice."""
+        found = [finding for finding in self.findings if finding.kind == "trust"]
+        return {(str(finding.method), finding.slice or "all"): finding for finding in found}
+
+    @cached_property
+    def trusted(self) -> Mapping[tuple[str, str], Trusted]:
+        """What each of these states rests on, number by number, worked out again from the records."""
+        from xai_audit.verdict.trust import trust_of
+
+        return {(each.method, each.slice): each for each in trust_of(self.spec, self.run.records)}
 
     @cached_property
     def broken(self) -> tuple[Evidence, ...]:

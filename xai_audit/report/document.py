@@ -14,6 +14,8 @@ FEWEST_ABREAST, MOST_ABREAST = 4, 6
 """Pictures in a row on paper: few of them are drawn no larger, many no smaller."""
 EVEN_ROWS = 2
 """So many rows of pictures are filled evenly; more would take too much of a page."""
+MANY_COLUMNS = 7
+"""Columns of a table from which on numbers may be broken at their spaces."""
 FEW_COLUMNS = 4
 """Columns of a table that need not fill the page."""
 SHORT_TABLE = 7
@@ -121,6 +123,11 @@ class Table:
         return len(self.rows) <= SHORT_TABLE
 
     @property
+    def is_wide(self) -> bool:
+        """Whether its cells must give way."""
+        return len(self.columns) >= MANY_COLUMNS
+
+    @property
     def is_narrow(self) -> bool:
         """Whether it need not fill the page's width."""
         return len(self.columns) <= FEW_COLUMNS
@@ -148,6 +155,9 @@ class Picture:
     image: Image
     remark: Sentence = ()
     mark: Sentence = ()
+    state: str = ""
+    """Verdict whose mark and colour `state_text` has: whether the picture may be believed."""
+    state_text: Sentence = ()
 
 
 @dataclass(frozen=True)
@@ -171,6 +181,15 @@ class CaseStrip:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """The scale that all maps of one method share."""
+
+    title: str
+    image: Image
+    caption: tuple[Sentence, ...]
+
+
+@dataclass(frozen=True)
 class Gallery:
     """Cases chosen by one printed rule, every method beside the input."""
 
@@ -181,17 +200,10 @@ class Gallery:
     data: Table
     number: str = ""
     anchor: str = ""
-    layout: Literal["strips", "sheet"] = "strips"
-    """A sheet has one line of small pictures a strip."""
-
-
-@dataclass(frozen=True)
-class Scale:
-    """The scale that all maps of one method share."""
-
-    title: str
-    image: Image
-    caption: tuple[Sentence, ...]
+    layout: Literal["strips", "sheet", "rows"] = "strips"
+    """A sheet has one line of small pictures a strip; rows have one wide picture each."""
+    legends: tuple[Scale, ...] = ()
+    """What the colours mean, beside the pictures themselves."""
 
 
 @dataclass(frozen=True)
@@ -233,6 +245,22 @@ class FindingCard:
     word: str
     severity: str
     sentences: tuple[Sentence, ...]
+
+
+@dataclass(frozen=True)
+class DecisionCard:
+    """A decision and its reasons, the first one first."""
+
+    caption: Sentence
+    reasons: tuple[Sentence, ...]
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """Decisions side by side."""
+
+    block: ClassVar[str] = "decisions"
+    cards: tuple[DecisionCard, ...]
 
 
 @dataclass(frozen=True)
@@ -309,6 +337,7 @@ Block: TypeAlias = (
     | Scales
     | Tally
     | FindingCard
+    | Decisions
     | Question
     | Missing
     | Signatures

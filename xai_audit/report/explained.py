@@ -16,7 +16,7 @@ from xai_audit.report.context import Context
 from xai_audit.report.maps import Floats, ShownMaps, shown_maps
 
 if TYPE_CHECKING:
-    from xai_audit.spec.schema import Method
+    from xai_audit.spec.methods import Method
 
 MASK = "mask:"
 
@@ -73,7 +73,8 @@ def _size(
 
 def record_of(context: Context, method: Method) -> Evidence | None:
     """The step of a method, whatever came of it."""
-    return next((record for record in context.of_kind("explanation") if record.subject == method.label), None)
+    kinds = context.of_kind("explanation", "surrogate")
+    return next((record for record in kinds if record.subject == method.label), None)
 
 
 def methods_with_maps(context: Context, *, of_units: bool = False) -> tuple[tuple[Method, Evidence], ...]:
@@ -84,6 +85,7 @@ def methods_with_maps(context: Context, *, of_units: bool = False) -> tuple[tupl
         for method, record in found
         if record is not None
         and record.status == "measured"
+        and registry.method(method.use).map_kind != "none"
         and (registry.method(method.use).map_kind == "units") == of_units
     )
 

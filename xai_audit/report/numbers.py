@@ -19,7 +19,7 @@ SMALL = -1
 WITHHELD = -2
 """Stands for a count that would tell its neighbour by subtraction."""
 
-Form = Literal["percent", "unit", "value", "count"]
+Form = Literal["percent", "points", "unit", "value", "count"]
 _FORMS: dict[str, Form] = {
     "auroc": "unit",
     "f1": "unit",
@@ -27,6 +27,15 @@ _FORMS: dict[str, Form] = {
     "brier": "unit",
     "relevance_rank": "percent",
     "confusion_matrix": "count",
+    "parameter_randomisation": "unit",
+    "stability": "unit",
+    "rank_correlation": "unit",
+    "kendall_w": "unit",
+    "beats_control": "unit",
+    "skill": "unit",
+    "completeness": "percent",
+    "kappa": "unit",
+    "split_stability": "unit",
 }
 _FORM_OF_UNIT: dict[str, Form] = {
     "share": "percent",
@@ -34,8 +43,10 @@ _FORM_OF_UNIT: dict[str, Form] = {
     "cases": "count",
     "maps": "count",
     "value": "value",
+    "ratio": "value",
+    "difference": "points",
 }
-_DECIMALS: dict[Form, int] = {"percent": 1, "unit": 3, "value": 3, "count": 0}
+_DECIMALS: dict[Form, int] = {"percent": 1, "points": 1, "unit": 3, "value": 3, "count": 0}
 
 
 def form_of(measure: str, unit: str) -> Form:
@@ -69,10 +80,16 @@ class Numbers:
         marks = {",": self.catalogue.text("numbers.group"), ".": self.catalogue.text("numbers.decimal"), "-": "−"}
         return "".join(marks.get(sign, sign) for sign in text)
 
+    def sign_of(self, form: Form) -> str:
+        """What follows a number of this form."""
+        return self.catalogue.text(f"numbers.{form}").format(number="") if form in ("percent", "points") else ""
+
     def _percent(self, text: str) -> str:
         return self.catalogue.text("numbers.percent").format(number=text)
 
     def _finished(self, form: Form, text: str) -> str:
+        if form == "points":
+            return self.catalogue.text("numbers.points").format(number=text)
         return self._percent(text) if form == "percent" else text
 
     def value(self, measure: str, number: float, unit: str) -> str:
@@ -81,6 +98,8 @@ class Numbers:
         decimals = self.decimals.get(measure, _DECIMALS[form])
         if form == "value":
             return self.plain(number)
+        if form == "points":
+            return self._finished(form, self._digits(number * 100, decimals))
         scaled, full = (number * 100, 100.0) if form == "percent" else (number, 1.0)
         if form == "count":
             return self.count(round(number))
@@ -94,7 +113,7 @@ class Numbers:
     def limit(self, measure: str, number: float, unit: str) -> str:
         """A limit as it was declared: never rounded."""
         form = form_of(measure, unit)
-        exact = Decimal(repr(float(number))) * (100 if form == "percent" else 1)
+        exact = Decimal(repr(float(number))) * (100 if form in ("percent", "points") else 1)
         decimals = max(0, -int(exact.normalize().as_tuple().exponent))
         return self._finished(form, self._digits(exact, decimals))
 
@@ -160,7 +179,7 @@ class Numbers:
 
     def _needed(self, mark: Mark) -> int:
         form = form_of(mark.measure, mark.unit)
-        scale = 100 if form == "percent" else 1
+        scale = 100 if form in ("percent", "points") else 1
         first = _DECIMALS[form]
         if mark.number == mark.limit:
             return first

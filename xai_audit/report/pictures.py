@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from xai_audit.explain.shares import BORDER, CENTRE
 from xai_audit.report.context import Context
 from xai_audit.report.document import Image
 from xai_audit.report.maps import Floats, Range, ShownMaps
+from xai_audit.report.stamps import Stamp, stamped
 from xai_audit.report.style import INK, drawing, svg
 
 Bytes = npt.NDArray[np.uint8]
@@ -26,6 +28,7 @@ HATCH_EVERY = 6
 GROUND = 240.0
 """Grey behind a map that lies over no image."""
 LINE = 96.0
+LIGHT = 127.0
 
 _SEQUENTIAL = ((0.0, (253, 231, 37)), (0.35, (246, 146, 30)), (0.7, (190, 40, 60)), (1.0, (92, 10, 84)))
 """From bright to dark with rising value, so that a print in grey keeps the order."""
@@ -98,6 +101,25 @@ def outlined(picture: Bytes, mask: npt.NDArray[np.bool_]) -> Bytes:
     return drawn
 
 
+def bordered(picture: Bytes, labels: npt.NDArray[np.integer | np.floating]) -> Bytes:
+    """The picture with thin lines between superpixels: black on light ground, white on dark."""
+    drawn = picture.copy()
+    sides = _at_size(np.asarray(labels).reshape(labels.shape[-2:]), (picture.shape[0], picture.shape[1]))
+    is_border = np.zeros(sides.shape, dtype=bool)
+    is_border[:-1] |= sides[:-1] != sides[1:]
+    is_border[:, :-1] |= sides[:, :-1] != sides[:, 1:]
+    ground = drawn[is_border].astype(np.float64)
+    line = np.where(ground.mean(axis=1, keepdims=True) > LIGHT, 0.0, 255.0)
+    drawn[is_border] = (ground * 0.4 + line * 0.6).round().astype(np.uint8)
+    return drawn
+
+
+def _at_size(labels: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:
+    """Labels at another size, each place the nearest one's."""
+    rows, columns = (np.arange(wide) * have // wide for wide, have in zip(size, labels.shape, strict=True))
+    return np.asarray(labels[rows[:, None], columns])
+
+
 def _shrunk(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     padded = np.pad(mask, 1, constant_values=False)
     return mask & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
@@ -119,8 +141,8 @@ def cases_within_budget(pictures_a_case: int) -> int:
     return max(1, int(BUDGET / (pictures_a_case * BYTES_A_PIXEL * SMALLEST_SIDE**2)))
 
 
-def jpeg(picture: Bytes, side: int) -> bytes:
-    """JPEG of an array; small pictures are enlarged in whole steps, so that pixels stay pixels."""
+def jpeg(picture: Bytes, side: int, stamp: Stamp | None = None) -> bytes:
+    """JPEG of an array; small pictures are enlarged in whole steps, so that pixels stay pixels; then stamped."""
     from PIL import Image as Pillow
 
     drawn = Pillow.fromarray(np.ascontiguousarray(picture))
@@ -129,6 +151,8 @@ def jpeg(picture: Bytes, side: int) -> bytes:
     if factor != 1:
         size = (max(1, round(drawn.size[0] * factor)), max(1, round(drawn.size[1] * factor)))
         drawn = drawn.resize(size, Pillow.Resampling.NEAREST if factor > 1 else Pillow.Resampling.LANCZOS)
+    if stamp is not None:
+        drawn = stamped(drawn, stamp)
     out = io.BytesIO()
     drawn.save(out, format="JPEG", quality=QUALITY, optimize=True, subsampling="4:2:0")
     return out.getvalue()
@@ -195,3 +219,25 @@ def scale_image(context: Context, name: str, label: str, scale: Range) -> Image:
         method=context.method_name(label), low=context.numbers.plain(scale.start), high=context.numbers.plain(scale.end)
     )
     return Image(name, "image/svg+xml", data, alt)
+
+
+def legend_image(context: Context, name: str, *, is_signed: bool) -> Image:
+    """A colour bar in words: what no colour, full colour and hatching mean, whatever the method."""
+    keys = ("against", "nothing", "towards") if is_signed else ("nothing", "most")
+    words = [context.label(f"gallery.legend.{key}") for key in keys]
+    with drawing(2.4, 0.42) as (figure, axes):
+        start = -1.0 if is_signed else 0.0
+        line = np.linspace(start, 1, 128)
+        strength = np.clip(np.abs(line) * 1.1, 0, 0.85)[:, None]
+        colours = _colours(line, is_signed) * strength + 235 * (1 - strength)
+        axes.imshow(colours[None].astype(np.uint8), aspect="auto", extent=(start, 1, 0, 1))
+        if is_signed:
+            axes.fill_between([-1, 0], 0, 1, facecolor="none", edgecolor=INK, hatch="\\\\\\\\", linewidth=0, alpha=0.6)
+        axes.set_xticks(np.linspace(start, 1, len(words)), words)
+        axes.get_xticklabels()[0].set_horizontalalignment("left")
+        axes.get_xticklabels()[-1].set_horizontalalignment("right")
+        axes.set_yticks([])
+        axes.tick_params(length=2, labelsize=7.5)
+        axes.spines["left"].set_visible(False)
+        data = svg(figure)
+    return Image(name, "image/svg+xml", data, context.label("alt.legend").format(words=", ".join(words)))

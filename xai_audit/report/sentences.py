@@ -10,6 +10,9 @@ from xai_audit.report.context import FINDINGS, SPEC, Context, Part, cite, headin
 from xai_audit.report.document import Sentence, Span
 from xai_audit.report.numbers import SMALL_COUNT
 from xai_audit.report.sections.privacy import without_ids
+from xai_audit.report.trust_sentences import trust_sentence
+from xai_audit.report.trusted import state_of
+from xai_audit.verdict.lookup import OF_SURROGATES
 
 if TYPE_CHECKING:
     from xai_audit.evidence.records import Evidence
@@ -32,6 +35,8 @@ def finding_sentences(context: Context, finding: Finding) -> tuple[Sentence, ...
     """All that a finding says, sentence by sentence."""
     if finding.kind == "criterion":
         return criterion_sentences(context, finding)
+    if finding.kind == "trust":
+        return (trust_state(context, finding), trust_sentence(context, finding), _evidence_alone(context, finding))
     return (step_sentence if finding.kind == "step" else observation_sentence)(context, finding)
 
 
@@ -57,6 +62,8 @@ def brief_sentences(context: Context, finding: Finding) -> tuple[Sentence, ...]:
         return (statement(context, finding, brief=True), limit, evidence)
     if finding.kind == "step":
         return (brief_step(context, finding), evidence)
+    if finding.kind == "trust":
+        return (trust_state(context, finding), evidence)
     return observation_sentence(context, finding)
 
 
@@ -81,6 +88,17 @@ def observation_sentence(context: Context, finding: Finding) -> tuple[Sentence, 
     return (context.say("finding.observation", detail=_detail(context, finding), evidence=_evidence(finding)),)
 
 
+def trust_state(context: Context, finding: Finding) -> Sentence:
+    """Whether the pictures of a method may be believed on a slice."""
+    key = f"finding.trust.{state_of(finding)}"
+    method = Span(context.method_name(finding.method or ""), SPEC)
+    return context.say(key, subject=subject(context, finding), method=method)
+
+
+def _evidence_alone(context: Context, finding: Finding) -> Sentence:
+    return context.say("finding.evidence_only", evidence=_evidence(finding))
+
+
 def statement(context: Context, finding: Finding, *, brief: bool = False) -> Sentence:
     """Subject, number with unit, interval and confidence, n; or why there is no number."""
     where = subject(context, finding)
@@ -102,6 +120,8 @@ def _so_far(context: Context, finding: Finding) -> Sentence:
 def subject(context: Context, finding: Finding) -> Sentence:
     """On which cases."""
     kind = "explained" if finding.method is not None else "subject"
+    if finding.measure in OF_SURROGATES:
+        kind = "held_out"
     if finding.slice in (None, "all"):
         return context.say(f"finding.{kind}.all")
     return context.say(f"finding.{kind}.slice", slice=name(str(finding.slice)))
@@ -114,6 +134,12 @@ def what(context: Context, finding: Finding) -> Sentence:
     if finding.method is not None and finding.mask is not None:
         parts |= {"method": (Span(context.method_name(finding.method), SPEC),), "mask": name(finding.mask)}
         key = "finding.what.localisation"
+    elif finding.method is not None:
+        parts["method"] = (Span(context.method_name(finding.method), SPEC),)
+        key = "finding.what.method"
+    elif getattr(finding, "compared_with", None) is not None:
+        parts["reference"] = name(str(finding.compared_with))
+        key = "finding.what.compared"
     elif finding.class_ is not None:
         parts["class_"] = name(finding.class_)
         key = "finding.what.class"
@@ -170,7 +196,7 @@ def limit_text(context: Context, finding: Finding) -> Sentence:
 def _unit(finding: Finding) -> str:
     from xai_audit import registry
 
-    return registry.measure(finding.measure).unit if finding.measure else ""
+    return registry.unit(finding.measure) if finding.measure else ""
 
 
 def limit_sentence(context: Context, finding: Finding) -> Sentence:

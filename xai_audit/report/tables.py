@@ -52,17 +52,21 @@ def table(
     *,
     note: Sentence = (),
     attach: bool = False,
+    on_page: int = LONGEST,
 ) -> Table:
-    """A table with its rows in the order in which they matter; too long a one is shortened and attached."""
+    """A table with its rows in the order in which they matter; too long a one is shortened and attached.
+
+    One of more than `on_page` rows keeps so many on the page, or as many as a long table keeps.
+    """
     rows, columns = tuple(rows), tuple(columns)
-    is_long = len(rows) > LONGEST
+    is_long, most = len(rows) > on_page, SHOWN if on_page >= LONGEST else on_page
     attachment = csv_of(f"{anchor}.csv", caption, columns, rows) if is_long or attach else None
     if not is_long:
         return Table(caption, columns, rows, note, attachment, anchor=anchor)
     more = context.say(
         "table.shortened",
-        shown=number(context.numbers.count(SHOWN), anchor),
+        shown=number(context.numbers.count(most), anchor),
         rows=number(context.numbers.count(len(rows)), anchor),
         file=Span(f"{anchor}.csv", anchor, kind="name"),
     )
-    return Table(caption, columns, rows[:SHOWN], (*note, Span(" "), *more) if note else more, attachment, anchor=anchor)
+    return Table(caption, columns, rows[:most], (*note, Span(" "), *more) if note else more, attachment, anchor=anchor)

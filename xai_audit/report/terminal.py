@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from xai_audit.verdict import Finding, worst_first
+from xai_audit.verdict.observations import as_declared
 
+MOST_NAMED = 6
 _STYLE = {"pass": "green", "fail": "bold red", "waived": "cyan", "inconclusive": "yellow"}
 _SIGNS = {"at_least": "≥ {}", "at_most": "≤ {}", "between": "{} to {}"}
 
@@ -25,9 +27,21 @@ def findings_table(findings: Sequence[Finding], console: Console | None = None) 
     if any(finding.left_out for finding in judged):
         count = max(finding.left_out for finding in judged)
         console.print(f"Cases that could not be read and are in no number above: {count}")
+    for line in _trust(findings):
+        console.print(line, highlight=False, markup=False)
     for finding in findings:
-        if finding.verdict is None:
+        if finding.kind == "observation":
             console.print(f"Note: {finding.detail}", highlight=False, markup=False)
+
+
+def _trust(findings: Sequence[Finding]) -> Iterator[str]:
+    """One line a state, with the methods and slices that have it; worst first."""
+    for state in ("failed", "weak", "untested", "trusted"):
+        found = [each for each in findings if each.kind == "trust" and each.reason == f"trust_{state}"]
+        if found:
+            named = "; ".join(f"{each.method} on {each.slice}" for each in found[:MOST_NAMED])
+            more = f"; and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
+            yield f"Explanations {state}: {len(found)} ({named}{more})"
 
 
 def _table(judged: Sequence[Finding]) -> Table:
@@ -62,4 +76,4 @@ def _found(finding: Finding) -> str:
 
 
 def _limit(finding: Finding) -> str:
-    return _SIGNS[finding.limit_kind].format(*(f"{limit:g}" for limit in finding.limit)) if finding.limit_kind else ""
+    return _SIGNS[finding.limit_kind].format(*map(as_declared, finding.limit)) if finding.limit_kind else ""

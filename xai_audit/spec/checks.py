@@ -4,37 +4,59 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import PurePosixPath
 
-from xai_audit.registry import LANGUAGES, MEASURE_GROUPS, MEASURES, METHODS, MeasureEntry
+from xai_audit.registry import LANGUAGES, MEASURE_GROUPS, MEASURES, METHODS, PARTS, MeasureEntry, PartEntry
+from xai_audit.spec import (
+    checks_fairness,
+    checks_quality,
+    checks_reasons,
+    checks_segments,
+    checks_shap,
+    checks_surrogate,
+    checks_tables,
+)
+from xai_audit.spec.base import Text
 from xai_audit.spec.messages import Mistake, did_you_mean, not_yet, one_of, unknown
+from xai_audit.spec.methods import (
+    ActivationMaps,
+    DecisionTree,
+    LayerMethod,
+    MethodBase,
+    Occlusion,
+    TargetSpec,
+    TokenLayout,
+)
 from xai_audit.spec.schema import (
     PICTURE_TASKS,
     VARIABLE,
-    ActivationMaps,
     Arrays,
     Cases,
     Compute,
     Criterion,
     ImageFolder,
     ImageTable,
-    LayerMethod,
     MeasureUse,
-    MethodBase,
     Model,
-    Occlusion,
+    ModelInput,
     Predictions,
-    TargetSpec,
-    Text,
-    TokenLayout,
 )
 from xai_audit.spec.sections import Sections
+from xai_audit.spec.tables import TableInput, TableSource
 from xai_audit.spec.yaml_nodes import Path, quoted
 
 _MEASURES = {entry.name: entry for entry in MEASURES}
+_PARTS = {entry.name: entry for entry in PARTS}
 _WITH_POSITIVE = ("sensitivity", "specificity", "f1", "auroc", "base_rate")
-_OF_THE_WHOLE = ("accuracy", "balanced_accuracy", "brier", "relevance_mass", "relevance_rank")
+_BELOW_ZERO = ("r2", "deletion", "insertion", "road", "stability")
+"""Measures that may be negative: the scores of a regression, and differences."""
+_OF_THE_WHOLE = (
+    *("accuracy", "balanced_accuracy", "brier", "relevance_mass", "relevance_rank"),
+    *(entry.name for entry in MEASURES if entry.group == "fairness"),
+    *_PARTS,
+)
 """Measures that give one number for all classes, unless the task is multi_label."""
+_TAKEN = tuple(dict.fromkeys(key for entry in MEASURES for key in entry.takes))
+"""Parameters that some measures take beside those that their needs bring."""
 _NEEDS_POSITIVE = ("sensitivity", "specificity")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _AUDIENCES = ("engineer",)
@@ -53,6 +75,13 @@ def check(sections: Sections) -> list[Mistake]:
         *(found for index, use in sections.methods.items() for found in _method(sections, index, use)),
         *(found for index, use in sections.measures.items() for found in _measure(sections, index, use)),
         *(found for index, criterion in sections.criteria.items() for found in _criterion(sections, index, criterion)),
+        *checks_fairness.check(sections),
+        *checks_quality.check(sections),
+        *checks_reasons.check(sections),
+        *checks_segments.check(sections),
+        *checks_shap.check(sections),
+        *checks_surrogate.check(sections),
+        *checks_tables.check(sections),
         *_report(sections),
     ]
 
@@ -122,6 +151,9 @@ def _all_texts(sections: Sections) -> Iterator[tuple[Path, Text]]:
         named += [(("audit", "limitations", index), text) for index, text in enumerate(sections.audit.limitations)]
     if sections.data is not None:
         named.append((("data", "description"), sections.data.description))
+    if sections.model is not None and isinstance(sections.model.input, TableInput):
+        features = enumerate(sections.model.input.features)
+        named += [(("model", "input", "features", index, "title"), feature.title) for index, feature in features]
     for index, criterion in sections.criteria.items():
         path: Path = ("criteria", index)
         named.append(((*path, "because"), criterion.because))
@@ -184,24 +216,17 @@ def _input(sections: Sections) -> Iterator[Mistake]:
     model = sections.model
     if model is None:
         return
-    yield from _preprocessing(model)
+    if isinstance(model.input, ModelInput):
+        yield from _preprocessing(model.input)
     for name, layer in model.layers.items():
         yield from _grid(model, layer.layout, ("model", "layers", name, "layout", "tokens", "grid"))
-    if model.weights is not None:
-        suffix = PurePosixPath(model.weights.file).suffix.lower()
-        if "://" in model.weights.file:
-            fix = "Fetch it once and name the file: an audit asks nothing of the network."
-            yield Mistake(("model", "weights", "file"), quoted(model.weights.file), "a file on this machine", fix)
-        if suffix in (".pkl", ".pickle", ".joblib", ".h5", ".keras", ".onnx", ".ckpt"):
-            fix = "Save the weights as safetensors, or with torch.save(model.state_dict(), 'weights.pt')."
-            yield Mistake(("model", "weights", "file"), quoted(suffix), "a .safetensors, .pt or .pth file", fix)
 
 
-def _preprocessing(model: Model) -> Iterator[Mistake]:
-    size, resize, path = model.input.size, model.input.resize, ("model", "input", "resize")
+def _preprocessing(given: ModelInput) -> Iterator[Mistake]:
+    size, resize, path = given.size, given.resize, ("model", "input", "resize")
     words = f"[{size[0]}, {size[1]}]"
     if isinstance(resize, tuple):
-        if model.input.crop is None and resize != size:
+        if given.crop is None and resize != size:
             fix = "Make them equal, or add `crop: centre`."
             yield Mistake(path, f"[{resize[0]}, {resize[1]}] without a crop", f"the size {words}", fix)
         elif resize[0] < size[0] or resize[1] < size[1]:
@@ -210,11 +235,11 @@ def _preprocessing(model: Model) -> Iterator[Mistake]:
     elif resize is not None and resize < min(size):
         fix = "A crop cannot be larger than the image that it is cut from."
         yield Mistake(path, f"the number {resize}", f"at least {min(size)}, for size {words}", fix)
-    elif resize is None and model.input.crop is not None:
+    elif resize is None and given.crop is not None:
         fix = "Add `resize:`, or remove `crop`: without `resize` every image must have `size` already."
         yield Mistake(("model", "input", "crop"), "a crop without `resize`", "both or neither", fix)
     for name, most in (("mean", 1.0), ("std", 2.0)):
-        for index, number in enumerate(getattr(model.input, name) or ()):
+        for index, number in enumerate(getattr(given, name) or ()):
             if not 0 <= number <= most:
                 fix = f"Divide by 255: {number / 255:.4g}." if number > most else "Correct the number."
                 expected = f"0 to {most:g}: pixels are in [0, 1]"
@@ -249,7 +274,7 @@ def _labels(source: object, model: Model) -> Iterator[Mistake]:
         fix = "Use `kind: image_table`."
         found = f"image_folder for task {model.task}"
         yield Mistake(("data", "source", "kind"), found, "labels in a table: a folder gives one class an image", fix)
-    if not isinstance(source, ImageTable):
+    if not isinstance(source, ImageTable | TableSource) or checks_tables.is_of_pictures(source, model):
         return
     path: Path = ("data", "source", "label")
     if isinstance(source.label, tuple) and not is_of_labels:
@@ -284,7 +309,7 @@ def _lists(sections: Sections) -> Iterator[Mistake]:
     uses: set[tuple[object, ...]] = set()
     for index, use in sections.measures.items():
         for name in MEASURE_GROUPS.get(use.use, (use.use,)):
-            identity = (name, use.positive, use.methods, use.mask)
+            identity = (name, use.positive, use.methods, use.mask, use.reference, use.slices)
             if identity in uses:
                 groups = [group for group, names in MEASURE_GROUPS.items() if name in names]
                 fix = f"Declare {name} once." + "".join(f" {group} stands for it too." for group in groups)
@@ -348,13 +373,20 @@ _KINDS_OF_TASK = {
 }
 
 
+_KINDS_OF_PROBABILITY = {"single_label": "prob or margin", "binary_logit": "prob", "multi_label": "prob"}
+
+
 def _target(model: Model, target: TargetSpec, sections: Sections, path: Path) -> Iterator[Mistake]:
-    if not sections.has(*path) or target == TargetSpec():
+    if not sections.has(*path) or (target == TargetSpec() and model.scores_are == "logit"):
         return
-    fitting = re.findall(r"\b(?!or\b)\w+", _KINDS_OF_TASK[model.task])
+    kinds = _KINDS_OF_TASK[model.task]
+    if model.scores_are == "probability" and model.task in _KINDS_OF_PROBABILITY:
+        kinds = _KINDS_OF_PROBABILITY[model.task]
+    fitting = re.findall(r"\b(?!or\b)\w+", kinds)
     is_default = model.task in PICTURE_TASKS and target.kind == "logit"  # what a class's name alone stands for
     if target.kind not in fitting and not is_default:
-        expected = f"{_KINDS_OF_TASK[model.task]} for task {model.task}"
+        given = ", whose scores are probabilities" if kinds != _KINDS_OF_TASK[model.task] else ""
+        expected = f"{kinds} for task {model.task}{given}"
         yield Mistake((*path, "kind"), f"target kind {target.kind}", expected, "Correct the kind.")
         return
     if model.task == "regression":
@@ -411,8 +443,8 @@ def _labels_of_methods(sections: Sections) -> list[str]:
 
 
 def _mapping_methods(sections: Sections) -> list[str]:
-    """Names of the methods whose maps say where relevance lies; activation_maps shows units, not relevance."""
-    units = {use.label for use in sections.methods.values() if isinstance(use, ActivationMaps)}
+    """Names of the methods whose maps say where relevance lies; activation_maps shows units, a tree shows rules."""
+    units = {use.label for use in sections.methods.values() if isinstance(use, ActivationMaps | DecisionTree)}
     return [label for label in _labels_of_methods(sections) if label not in units]
 
 
@@ -427,19 +459,26 @@ def _measure(sections: Sections, index: int, use: MeasureUse) -> Iterator[Mistak
     known = [*_MEASURES, *MEASURE_GROUPS]
     if use.use not in known:
         fix = "`xai-audit methods` lists them."
-        yield unknown((*path, "use"), use.use, known, fix, kind="measure")
+        names = [name for name in known if name not in _MEASURES or name in _fitting(sections)]
+        yield unknown((*path, "use"), use.use, names, fix, kind="measure")
         return
     entries = [_MEASURES[name] for name in MEASURE_GROUPS.get(use.use, (use.use,))]
     task = _task(sections)
     if task is not None and any(task not in entry.tasks for entry in entries):
-        fitting = [entry.name for entry in MEASURES if task in entry.tasks]
+        fitting = [name for name in _fitting(sections) if task in _MEASURES[name].tasks]
         fix = f"{use.use} does not apply to task {task}."
         yield Mistake((*path, "use"), quoted(use.use), one_of(fitting), fix)
         return
     yield from _parameters(use, entries, path)
     yield from _positive(sections, use, path)
-    if any(entry.group == "localisation" for entry in entries):
+    if any(entry.group == "localisation" for entry in entries) and not checks_tables.is_of_rows(sections):
         yield from _localisation(sections, use, path)
+
+
+def _fitting(sections: Sections) -> list[str]:
+    """Measures that the audit's cases can take, be they images or rows."""
+    kind = "table" if checks_tables.is_of_rows(sections) else "image"
+    return [name for name, entry in _MEASURES.items() if kind in entry.inputs]
 
 
 def _parameters(use: MeasureUse, entries: Sequence[MeasureEntry], path: Path) -> Iterator[Mistake]:
@@ -447,11 +486,14 @@ def _parameters(use: MeasureUse, entries: Sequence[MeasureEntry], path: Path) ->
     names = {entry.name for entry in entries}
     needs = {need for entry in entries for need in entry.needs}
     reads = {
-        "positive": bool(names & set(_WITH_POSITIVE)),
+        "positive": bool(names & set(_WITH_POSITIVE)) or "reference" in needs,
+        "reference": "reference" in needs,
+        "slices": "reference" in needs,
         "threshold": "operating_point" in needs,
         "bins": "ece" in names,
         "methods": "methods" in needs,
         "mask": "mask" in needs,
+        **{key: any(key in entry.takes for entry in entries) for key in _TAKEN},
     }
     for key, is_read in reads.items():
         if getattr(use, key) is not None and not is_read:
@@ -531,23 +573,28 @@ def _criterion_measure(sections: Sections, criterion: Criterion, path: Path) -> 
         yield Mistake(at, quoted(criterion.measure), one_of(MEASURE_GROUPS[criterion.measure]), fix)
         return
     are_known = sections.are_named("measures", "use")
-    if criterion.measure not in _MEASURES:
+    part = _PARTS.get(criterion.measure)
+    measure = criterion.measure if part is None else part.of
+    if measure not in _MEASURES:
         if criterion.measure not in (*declared, *sections.names("measures", "use")):
-            names = [name for name in declared if name in _MEASURES] or list(_MEASURES)
+            names = [name for name in declared if name in _MEASURES] or _fitting(sections)
+            names += [entry.name for entry in PARTS if entry.of in names]
             yield unknown(at, criterion.measure, names, "Correct the name.", kind="measure")
         return
-    entry = _MEASURES[criterion.measure]
+    entry = _MEASURES[measure]
     if entry.unit == "cases":
         fix = "Use sensitivity, specificity or accuracy."
         yield Mistake(at, quoted(entry.name), "a measure that is one number, not a table", fix)
         return
-    if entry.name not in declared and are_known:
+    if entry.name not in declared and are_known and entry.group != "surrogate":  # every decision_tree gives those
         fix = f"Add {entry.name} under `measures:`."
         yield Mistake(at, f"{quoted(entry.name)}, which is not measured", one_of(declared), fix)
-    yield from _limits(criterion, entry, path)
+    yield from _limits(criterion, part or entry, path)
     yield from _class_is_measured(sections, criterion, (*path, "class"))
     if entry.group == "localisation":
         yield from _where_it_looks(sections, criterion, path)
+        return
+    if entry.group in ("surrogate", "quality"):
         return
     for key in ("method", "mask"):
         if getattr(criterion, key) is not None:
@@ -578,9 +625,10 @@ def _declared(sections: Sections) -> list[str]:
     return [name for use in meant for name in MEASURE_GROUPS.get(use, (use,))]
 
 
-def _limits(criterion: Criterion, entry: MeasureEntry, path: Path) -> Iterator[Mistake]:
+def _limits(criterion: Criterion, entry: MeasureEntry | PartEntry, path: Path) -> Iterator[Mistake]:
     """Limits that no value of the measure can reach, such as a share of 85."""
-    low, high = (None, 1.0) if entry.name == "r2" else (0.0, {"share": 1.0, "score": 2.0}.get(entry.unit))
+    low = None if entry.name in _BELOW_ZERO else {"difference": -1.0}.get(entry.unit, 0.0)
+    high = 1.0 if entry.name == "r2" else {"share": 1.0, "score": 2.0, "difference": 1.0}.get(entry.unit)
     between = criterion.between or (None, None)
     named: tuple[tuple[Path, float | None], ...] = (
         (("at_least",), criterion.at_least),

@@ -11,10 +11,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from xai_audit.registry import LANGUAGES, MEASURE_GROUPS, MEASURES
-from xai_audit.spec import schema as grammar
-from xai_audit.spec.schema import AuditSpec, Strict
+from xai_audit.registry import LANGUAGES, MEASURE_GROUPS, MEASURES, PARTS
+from xai_audit.spec import base, methods, schema, tables
+from xai_audit.spec.base import Strict
+from xai_audit.spec.schema import AuditSpec
 
+_GRAMMAR = (base, tables, methods, schema)
+"""Modules whose classes are parts of the grammar."""
 _NOT_IN_YAML = re.compile("[\x7f-\xa0\u2028\u2029\ufeff\ufffe\uffff]")
 """What JSON may hold as it is and YAML may not, or would fold."""
 
@@ -71,7 +74,7 @@ def _describe(definitions: Mapping[str, dict[str, Any]]) -> None:
     """Give each key the docstring that stands below its field."""
     docs = _field_docs()
     for name, definition in definitions.items():
-        model = getattr(grammar, name)
+        model = next(getattr(module, name) for module in _GRAMMAR if hasattr(module, name))
         for field_name, field in model.model_fields.items():
             told = (docs.get((each.__name__, field_name)) for each in model.__mro__)
             doc = next((text for text in told if text), None)
@@ -82,7 +85,7 @@ def _describe(definitions: Mapping[str, dict[str, Any]]) -> None:
 def _field_docs() -> dict[tuple[str, str], str]:
     """Docstrings of fields by class and field, read from the source of the grammar."""
     docs = {}
-    for item in ast.parse(inspect.getsource(grammar)).body:
+    for item in (item for module in _GRAMMAR for item in ast.parse(inspect.getsource(module)).body):
         body = item.body if isinstance(item, ast.ClassDef) else []
         for field, below in itertools.pairwise(body):
             match field, below:
@@ -100,7 +103,8 @@ def _close_enums(definitions: Mapping[str, dict[str, Any]]) -> None:
     spec, audit = definitions["AuditSpec"]["properties"], definitions["Audit"]["properties"]
     criterion = definitions["Criterion"]
     spec["measures"]["items"] = {"anyOf": [names, {"$ref": "#/$defs/MeasureUse"}]}
-    criterion["properties"]["measure"] |= {"enum": [entry.name for entry in MEASURES if entry.unit != "cases"]}
+    judged = [entry.name for entry in MEASURES if entry.unit != "cases"] + [part.name for part in PARTS]
+    criterion["properties"]["measure"] |= {"enum": judged}
     audit["languages"]["items"] |= {"enum": list(LANGUAGES)}
     definitions["ReportSpec"]["properties"]["audience"]["items"] |= {"enum": ["engineer"]}
     del spec["causal"]

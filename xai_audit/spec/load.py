@@ -67,7 +67,9 @@ def _validated(positions: Positions) -> tuple[AuditSpec | None, list[Mistake]]:
         spec = AuditSpec.model_validate(raw)
     except ValidationError as error:
         sections, mistakes = read_sections(raw)
-        mistakes += check(sections)
+        found = check(sections)
+        told = {mistake.path for mistake in found}  # a check that knows more replaces the mere form of the value
+        mistakes = [mistake for mistake in mistakes if mistake.path not in told] + found
         return None, mistakes or translate(error.errors(include_url=False), AuditSpec, raw, ())
     return spec, check(from_spec(spec, raw))
 

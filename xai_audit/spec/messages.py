@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args, get_origin
 
 from xai_audit.registry import MEASURE_GROUPS, MEASURES, METHODS, NOT_YET
-from xai_audit.spec.schema import Fault, Strict
+from xai_audit.spec.base import Fault, Strict
 from xai_audit.spec.yaml_nodes import BAD, Path, quoted, shown
 
 
@@ -188,8 +188,7 @@ def _read(error: Mapping[str, Any], raw: object) -> _Error:
     value: Any = raw
     loc: Path = error["loc"]
     for number, part in enumerate(loc):
-        is_tag = isinstance(value, Mapping) and path[-1:] == ["source"] and part == value.get("kind")
-        if is_tag:
+        if _is_tag(path, value, part):
             continue
         if (isinstance(value, Mapping) and part in value) or (
             isinstance(value, tuple) and isinstance(part, int) and part < len(value)
@@ -201,6 +200,12 @@ def _read(error: Mapping[str, Any], raw: object) -> _Error:
         elif site is None and part != "[key]":
             site, branch = tuple(path), part
     return _Error(error["type"], loc, tuple(path), value, error.get("ctx", {}), site, branch)
+
+
+def _is_tag(path: Sequence[str | int], value: object, part: str | int) -> bool:
+    """Whether a part of a location is no key but the branch of a union: a source's kind, or an input's."""
+    is_of_source = path[-1:] == ["source"] and isinstance(value, Mapping) and part == value.get("kind")
+    return is_of_source or (path[-1:] == ["input"] and part in ("image", "table"))
 
 
 def _best_branches(errors: list[_Error]) -> list[_Error]:
@@ -226,7 +231,8 @@ def _merged(mistakes: list[Mistake]) -> Mistake:
     words = list(dict.fromkeys(mistake.expected.removeprefix("one of: ") for mistake in mistakes))
     if "a number" in words and "a whole number" in words:
         words.remove("a whole number")
-    fix = next((mistake.fix for mistake in mistakes if mistake.fix), "")
+    fixes = [mistake.fix for mistake in mistakes if mistake.fix]
+    fix = next((fix for fix in fixes if fix.startswith("Did you mean")), next(iter(fixes), ""))
     return replace(first, expected=", ".join(words[:-1]) + f" or {words[-1]}" if words[1:] else words[0], fix=fix)
 
 
@@ -312,6 +318,7 @@ def _tag(error: _Error) -> Mistake:
 
 
 _SHORT_FORMS = {
+    "Feature": "a column's name, or {column: ..., mean: ...}",
     "Layer": "a module path, or {path: ..., layout: ...}",
     "MeasureUse": "a measure's name, or {use: ...}",
     "TargetSpec": "predicted, a class name, or {kind: ..., class: ...}",
@@ -403,11 +410,16 @@ def _keys_at(model: type[Strict], loc: Path) -> list[str]:
     return list(dict.fromkeys(key for each in models for key in _fields(each)))
 
 
+_OF_TAG = {"image": "ModelInput", "table": "TableInput"}
+"""Branches of the union `model.input`, by tag."""
+
+
 def _step(models: list[type[Strict]], part: str | int) -> list[type[Strict]]:
     inside = [found for each in models if part in _fields(each) for found in _models_in(_fields(each)[str(part)])]
     if inside:
         return inside
-    tagged = [each for each in models if each.__name__ == part or part in _tags(each)]
+    name = _OF_TAG.get(str(part), part)
+    tagged = [each for each in models if each.__name__ == name or part in _tags(each)]
     return tagged or models
 
 

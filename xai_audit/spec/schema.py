@@ -2,57 +2,24 @@
 
 # No `from __future__ import annotations` here: pydantic would compile every annotation from its text at import, and
 # `xai-audit check` has half a second in all.
-import contextlib
-import datetime
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-Name = Annotated[str, Field(pattern=r"\S")]
-"""A text that is more than blanks."""
-Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-Text = Annotated[str | dict[str, str], Field(description="One text, or a map of languages: {en: ..., zh-CN: ...}.")]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Scalar = str | bool | int | float
-"""A cell of a table. A date is compared as text: 2026-03-02 in a spec is the text "2026-03-02"."""
-Share = Annotated[float, Field(ge=0, le=1)]
-FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
-
-
-class Strict(BaseModel):
-    """A part of the spec: frozen, no unknown keys, no conversions between kinds of value."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
-
-
-class Fault(ValueError):
-    """Values that do not fit each other: the parts of a Problem, and the keys that the rule reads.
-
-    `at` is the path, below the mapping that holds the rule, of what is wrong.
-    """
-
-    def __init__(self, found: str, expected: str, fix: str, *, keys: tuple[str, ...], at: tuple[str | int, ...] = ()):
-        self.found, self.expected, self.fix, self.keys, self.at = found, expected, fix, keys, at
-        super().__init__(f"found {found}; expected {expected}. {fix}")
-
-
-def _whole(value: object) -> object:
-    """The value itself, but not a true or 1.0 that equals a number allowed."""
-    return value if type(value) is int else str(value)
-
-
-def _date_from_text(value: object) -> object:
-    if isinstance(value, datetime.date):
-        return value
-    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
-        with contextlib.suppress(ValueError):
-            return datetime.date.fromisoformat(value)
-    found = f'"{value}"' if isinstance(value, str) else "a value that is no date"
-    raise Fault(found, "a day of the calendar, YYYY-MM-DD", "Write the date like 2026-03-02.", keys=())
-
-
-Date = Annotated[datetime.date, BeforeValidator(_date_from_text, json_schema_input_type=datetime.date)]
+from xai_audit import registry
+from xai_audit.spec.base import Date, Fault, FiniteFloat, Identifier, Name, Scalar, Sha256, Share, Strict, Text, whole
+from xai_audit.spec.methods import Background, Baseline, Layout, Method
+from xai_audit.spec.tables import MissingCodes, TableInput, TableSource, kind_of_input
 
 
 class Person(Strict):
@@ -98,25 +65,9 @@ class Weights(Strict):
     """Checked before anything is read."""
     made_by: str | None = None
     """The command that makes the file; printed when it is missing."""
-
-
-class Tokens(Strict):
-    """Layout of a layer that gives (cases, tokens, channels)."""
-
-    prefix: Annotated[int, Field(ge=0)]
-    """Class, distillation and register tokens before the patches."""
-    grid: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]]
-    """Rows and columns of patches."""
-
-
-class TokenLayout(Strict):
-    """A token layout, written `{tokens: {prefix, grid}}`."""
-
-    tokens: Tokens
-    """Prefix tokens and grid of patches."""
-
-
-Layout = Literal["nchw", "nhwc"] | TokenLayout
+    read_by: Literal["audit", "factory"] = "audit"
+    """audit: the file is loaded into the module that the factory gives. factory: its path is handed to the factory as
+    the argument `weights_file`, for models that are no torch module (a booster's JSON, say)."""
 
 
 class Layer(Strict):
@@ -140,7 +91,7 @@ class ModelInput(Strict):
 
     size: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]]
     """Height and width that the model sees."""
-    channels: Annotated[Literal[1, 3], BeforeValidator(_whole)] = 3
+    channels: Annotated[Literal[1, 3], BeforeValidator(whole)] = 3
     """1 for grey, 3 for colour."""
     resize: Annotated[int, Field(gt=0)] | tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] | None = None
     """Length of the shorter side, or [height, width]. Without it every image must have `size` already."""
@@ -168,6 +119,10 @@ class ModelInput(Strict):
         return self
 
 
+Input = Annotated[
+    Annotated[ModelInput, Tag("image")] | Annotated[TableInput, Tag("table")], Discriminator(kind_of_input)
+]
+
 PICTURE_TASKS = ("segmentation", "detection")
 """Tasks that find classes within a picture; a label is one 0/1 column a class: is it in the picture?"""
 
@@ -188,8 +143,10 @@ class Model(Strict):
     """Class names in the order of the model's outputs; for binary_logit: [negative, positive]."""
     outputs: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
     """Names of a regression's outputs, in order."""
-    input: ModelInput
-    """How an image becomes the model's input."""
+    input: Input
+    """How an image, or a row of a table, becomes the model's input."""
+    scores_are: Literal["logit", "probability"] = "logit"
+    """What the model gives for classes; a callable with `predict_proba` gives probabilities."""
     output: str | int | None = None
     """Which part of the model's output holds the scores, when it gives a dict (key) or a tuple (index)."""
     layers: dict[str, LayerEntry] = {}
@@ -332,7 +289,7 @@ class Predictions(Strict):
         return self
 
 
-Source = Annotated[ImageFolder | ImageTable | Arrays | Predictions, Field(discriminator="kind")]
+Source = Annotated[ImageFolder | ImageTable | Arrays | TableSource | Predictions, Field(discriminator="kind")]
 
 
 def _in_order(between: tuple[float, float] | None) -> None:
@@ -402,6 +359,8 @@ class Data(Strict):
     """Where the cases come from."""
     where: Where = {}
     """Filter on the whole source; several columns must all hold."""
+    missing_codes: MissingCodes = {}
+    """Column: values that stand for "missing", such as {gdlin: [666]}; they are read as missing everywhere."""
     cluster: str | None = None
     """Column of the unit that intervals resample (a patient, a module); default: the case."""
     masks: dict[Identifier, str | tuple[str, str, str, str]] = {}
@@ -412,8 +371,8 @@ class Data(Strict):
     on_bad_case: Literal["fail", "record"] = "fail"
     """fail: a case that cannot be read stops the audit. record: it is left out, counted and named in the report."""
     training: str | None = None
-    """A folder of the training images, or a text file with one digest a line (sha256, then optionally dhash and
-    name)."""
+    """A folder of the training images, a CSV or parquet table of the training rows, or a text file with one digest a
+    line (sha256, then of an image optionally dhash and name)."""
     description: Text | None = None
     licence: str | None = None
     """Licence of the data; printed."""
@@ -441,325 +400,14 @@ class Cases(Strict):
     """Rules that share the cases evenly."""
 
 
-class TargetSpec(Strict):
-    """The one number of the model's output that is explained."""
-
-    kind: Literal["logit", "prob", "logprob", "margin", "regression", "segmentation", "detection"] = "logit"
-    """logit, prob and logprob of the class, margin over another class, a regression's output, the sum of a class's
-    logits over its region on the unperturbed case (segmentation), or how well the best box there is found again
-    (detection)."""
-    class_: Annotated[str | int | None, Field(alias="class")] = None
-    """A class name or index; default: the class predicted on the unperturbed case."""
-    foil: str | int | None = None
-    """For margin: the class to compare with; default: the best other class."""
-    output: str | int = 0
-    """For regression: which output."""
-    reference: FiniteFloat | None = None
-    """For regression: explain -|y - reference|."""
-
-    @model_validator(mode="after")
-    def _parts_fit_kind(self) -> Self:
-        if self.foil is not None and self.kind != "margin":
-            raise Fault(
-                f"`foil` with kind {self.kind}",
-                "`foil` only with kind margin",
-                "Remove it or set `kind: margin`.",
-                keys=("foil", "kind"),
-                at=("foil",),
-            )
-        for name, default in (("output", 0), ("reference", None)):
-            if self.kind != "regression" and getattr(self, name) != default:
-                raise Fault(
-                    f"`{name}` with kind {self.kind}",
-                    f"`{name}` only with kind regression",
-                    "Remove it or set `kind: regression`.",
-                    keys=(name, "kind"),
-                    at=(name,),
-                )
-        if self.kind == "regression" and self.class_ is not None:
-            raise Fault(
-                "`class` with kind regression",
-                "`output`: a regression has outputs, not classes",
-                "Say `output: 0` or the output's name.",
-                keys=("class", "kind"),
-                at=("class",),
-            )
-        return self
-
-
-def _target_from_name(value: object) -> object:
-    if value == "predicted":
-        return {}
-    return {"class": value} if isinstance(value, str) else value
-
-
-Target = Annotated[TargetSpec, BeforeValidator(_target_from_name, json_schema_input_type=str | TargetSpec)]
-
-
-class Blur(Strict):
-    """Baseline: the image itself, blurred; sigma in pixels."""
-
-    blur: Annotated[FiniteFloat, Field(gt=0)] = 10.0
-    """Sigma of the blur, in pixels."""
-
-
-class Sample(Strict):
-    """Baseline: another case, by id."""
-
-    sample: str
-    """Id of the case whose pixels cover."""
-
-
-def _baseline_from_name(value: object) -> object:
-    return {"blur": 10.0} if value == "blur" else value
-
-
-Baseline = Annotated[
-    Literal["mean_colour", "black", "grey"] | Blur | Sample,
-    BeforeValidator(
-        _baseline_from_name, json_schema_input_type=Literal["mean_colour", "black", "grey", "blur"] | Blur | Sample
-    ),
-]
-
-
-class MethodBase(Strict):
-    """What every explanation method has."""
-
-    name: Identifier | None = None
-    """Name in criteria and report; default: the method's own. Needed when a method is used twice."""
-    target: Target = TargetSpec()
-    """What is explained; default: the logit of the class predicted on the unperturbed case."""
-    budget: Annotated[int, Field(ge=1)] | None = None
-    """Most passes through the net for one case, forward and backward ones together; a method that would need more is
-    refused before it starts."""
-
-    @property
-    def label(self) -> str:
-        """Name by which criteria and evidence call this use of the method."""
-        return self.name or str(getattr(self, "use"))  # noqa: B009
-
-
-class LayerMethod(MethodBase):
-    """A method that reads a layer of the net."""
-
-    layer: Name | None = None
-    """A name from `model.layers`, or a module path; default: the last layer with places that the target depends on,
-    found by one forward and named in the report."""
-    layout: Layout | None = None
-    """Layout of the layer's output, where it is not (cases, channels, height, width)."""
-
-
-class ClassAgnostic(LayerMethod):
-    """A method that reads activations alone: no class is explained."""
-
-    @model_validator(mode="after")
-    def _has_no_target(self) -> Self:
-        if self.target != TargetSpec():
-            found, fix = "a target", "Remove `target`."
-            raise Fault(
-                found, "none: this method reads activations, whatever the class", fix, keys=("target",), at=("target",)
-            )
-        return self
-
-
-class GradCam(LayerMethod):
-    """Grad-CAM (Selvaraju et al., ICCV 2017)."""
-
-    use: Literal["grad_cam"]
-    """Grad-CAM."""
-
-
-class GradCamPp(LayerMethod):
-    """Grad-CAM++ (Chattopadhay et al., WACV 2018)."""
-
-    use: Literal["grad_cam_pp"]
-    """Grad-CAM++."""
-    guard: Annotated[FiniteFloat, Field(gt=0)] = 1e-6
-    """Places where |2 + g s| is smaller than this get no weight, and are counted."""
-
-
-class XGradCam(LayerMethod):
-    """XGrad-CAM (Fu et al., BMVC 2020)."""
-
-    use: Literal["xgrad_cam"]
-    """XGrad-CAM."""
-
-
-class LayerCam(LayerMethod):
-    """Layer-CAM (Jiang et al., IEEE TIP 2021)."""
-
-    use: Literal["layer_cam"]
-    """Layer-CAM."""
-
-
-class HiResCam(LayerMethod):
-    """HiResCAM (Draelos and Carin, 2020)."""
-
-    use: Literal["hires_cam"]
-    """HiResCAM."""
-
-
-class EigenCam(ClassAgnostic):
-    """Eigen-CAM (Muhammad and Yeasin, IJCNN 2020)."""
-
-    use: Literal["eigen_cam"]
-    """Eigen-CAM."""
-
-
-class ScoreCam(LayerMethod):
-    """Score-CAM (Wang et al., CVPR Workshops 2020)."""
-
-    use: Literal["score_cam"]
-    """Score-CAM."""
-    baseline: Baseline = "black"
-    """What stands where a mask hides the image."""
-    channel_norm: Literal["softmax", "none"] = "softmax"
-    """How the channels' scores become weights."""
-    top_k: Annotated[int, Field(ge=1)] | Literal["all"] = "all"
-    """How many channels are asked, those of largest variance first; fewer than all is a deviation, and printed."""
-
-
-class AblationCam(LayerMethod):
-    """Ablation-CAM (Desai and Ramaswamy, WACV 2020)."""
-
-    use: Literal["ablation_cam"]
-    """Ablation-CAM."""
-    denominator: Literal["abs", "none"] = "abs"
-    """Weights are divided by the absolute value of the target, or by nothing."""
-
-
-class Saliency(MethodBase):
-    """Gradient map (Simonyan, Vedaldi, Zisserman, 2014)."""
-
-    use: Literal["saliency"]
-    """Gradient map."""
-
-
-class InputXGradient(MethodBase):
-    """Input times gradient (Shrikumar et al., 2016)."""
-
-    use: Literal["input_x_gradient"]
-    """Input times gradient."""
-    baseline: Baseline = "black"
-    """What the input is compared with."""
-
-
-class IntegratedGradients(MethodBase):
-    """Integrated gradients (Sundararajan, Taly, Yan, ICML 2017)."""
-
-    use: Literal["integrated_gradients"]
-    """Integrated gradients."""
-    baseline: Baseline = "mean_colour"
-    """Where the path begins."""
-    n_steps: Annotated[int, Field(ge=1)] = 32
-    """Steps of the path at first; doubled until the completeness gap is small enough."""
-    max_steps: Annotated[int, Field(ge=1)] = 512
-    """Most steps."""
-    tolerance: Annotated[FiniteFloat, Field(gt=0)] = 0.01
-    """Largest completeness gap, as a share of the target's change along the path."""
-
-    @model_validator(mode="after")
-    def _steps_in_order(self) -> Self:
-        if self.max_steps < self.n_steps:
-            found, expected = f"max_steps {self.max_steps} with n_steps {self.n_steps}", "max_steps of n_steps or more"
-            fix = f"Set `max_steps` to {self.n_steps} or more, or lower `n_steps`."
-            raise Fault(found, expected, fix, keys=("n_steps", "max_steps"), at=("max_steps",))
-        return self
-
-
-class SmoothGrad(MethodBase):
-    """SmoothGrad (Smilkov et al., 2017)."""
-
-    use: Literal["smooth_grad"]
-    """SmoothGrad."""
-    samples: Annotated[int, Field(ge=1)] = 50
-    """Noisy copies of each image."""
-    noise: Annotated[FiniteFloat, Field(gt=0)] = 0.15
-    """Standard deviation of the noise, as a share of the image's range."""
-    square: bool = False
-    """Mean of the squared gradients in place of their mean."""
-
-
-class GuidedBackprop(MethodBase):
-    """Guided backpropagation (Springenberg et al., ICLR Workshop 2015)."""
-
-    use: Literal["guided_backprop"]
-    """Guided backpropagation."""
-
-
-class Deconvnet(MethodBase):
-    """Deconvolutional network (Zeiler and Fergus, ECCV 2014)."""
-
-    use: Literal["deconvnet"]
-    """Deconvolutional network."""
-
-
-class Occlusion(MethodBase):
-    """Sliding-window occlusion (Zeiler and Fergus, ECCV 2014)."""
-
-    use: Literal["occlusion"]
-    """Sliding-window occlusion."""
-    window: Annotated[int, Field(ge=1)] | None = None
-    """Side in pixels; default: a fourteenth of the image's shorter side."""
-    stride: Annotated[int, Field(ge=1)] | None = None
-    """Step in pixels; default: half the window."""
-    baseline: Baseline = "mean_colour"
-    """What covers a window."""
-
-    @model_validator(mode="after")
-    def _covers_every_pixel(self) -> Self:
-        if self.window is not None and self.stride is not None and self.stride > self.window:
-            raise Fault(
-                f"stride {self.stride} with window {self.window}",
-                "a stride no larger than the window: else pixels are left uncovered",
-                f"Set `stride` to {self.window} or less.",
-                keys=("stride", "window"),
-                at=("stride",),
-            )
-        return self
-
-
-class ActivationMaps(ClassAgnostic):
-    """Activations of a layer's units (after Zeiler and Fergus, ECCV 2014)."""
-
-    use: Literal["activation_maps"]
-    """Activations of a layer's units."""
-    units: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] | None = None
-    """Numbers of the units (channels) that are kept; default: all of them."""
-    rank: Literal["max", "mean"] = "max"
-    """What units, and the cases of a unit, are ranked by."""
-    top: Annotated[int, Field(ge=1)] = 9
-    """How many units, and how many cases of each, are shown."""
-
-
-Method = Annotated[
-    GradCam
-    | GradCamPp
-    | XGradCam
-    | LayerCam
-    | HiResCam
-    | EigenCam
-    | ScoreCam
-    | AblationCam
-    | Saliency
-    | InputXGradient
-    | IntegratedGradients
-    | SmoothGrad
-    | GuidedBackprop
-    | Deconvnet
-    | Occlusion
-    | ActivationMaps,
-    Field(discriminator="use"),
-]
-
-
 class MeasureUse(Strict):
     """A measure with its parameters; a bare name takes the defaults."""
 
     use: str
     """Name of the measure."""
     positive: str | None = None
-    """Class that counts as positive, for sensitivity, specificity, f1, auroc and base_rate."""
+    """Class that counts as positive, for sensitivity, specificity, f1, auroc and base_rate; for measures of fairness
+    the favourable one."""
     threshold: Share | None = None
     """Operating point: the positive class is called at this probability or above. Default: the model's own choice."""
     bins: Annotated[int, Field(ge=2, le=100)] | None = None
@@ -767,7 +415,37 @@ class MeasureUse(Strict):
     methods: tuple[str, ...] | None = None
     """For measures of explanations: names of methods; default: all of them."""
     mask: str | None = None
-    """For relevance measures: name of a mask; default: every declared mask."""
+    """For relevance measures and pointing_game: name of a mask; default: every declared mask."""
+    reference: str | None = None
+    """For measures of fairness: the slice that the other slices are compared with."""
+    slices: Annotated[tuple[str, ...] | None, Field(min_length=1)] = None
+    """For measures of fairness: the slices that are compared with it; default: every slice."""
+    cases: Annotated[int, Field(ge=1)] | None = None
+    """For checks of explanations: how many of the explained cases they use, the first ones; default: all."""
+    steps: Annotated[int, Field(ge=2)] | None = None
+    """For deletion and insertion: how many steps; default 50."""
+    baseline: Baseline | None = None
+    """For deletion: what stands for removed pixels; default mean_colour, of a table mean."""
+    fractions: Annotated[tuple[Annotated[FiniteFloat, Field(gt=0, lt=1)], ...] | None, Field(min_length=1)] = None
+    """For road: shares of pixels removed; default 0.1 to 0.9."""
+    samples: Annotated[int, Field(ge=2)] | None = None
+    """For infidelity (default 64) and max_sensitivity (default 10): how many perturbations."""
+    sigma: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    """For infidelity: standard deviation of the noise in pixel values; default 0.1."""
+    radius: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    """For max_sensitivity and stability: largest change of a pixel; default 0.02. Of tables in standard deviations."""
+    seeds: Annotated[int, Field(ge=2)] | None = None
+    """For stability: how many seeds; default 5."""
+    order: Literal["cascade", "independent"] | None = None
+    """For parameter_randomisation: from the head to the input and keeping what is random, or one part at a time."""
+    how: Literal["reinit", "permute"] | None = None
+    """For parameter_randomisation: new draws with each tensor's own mean and spread, or its values shuffled."""
+    stages: Annotated[int, Field(ge=1)] | None = None
+    """For parameter_randomisation: how many stages the parts of the net are grouped into; default 8."""
+    tolerance: Annotated[int, Field(ge=0)] | None = None
+    """For pointing_game: pixels around the mask that still count; default 15."""
+    top: Annotated[FiniteFloat, Field(gt=0, lt=1)] | None = None
+    """For agreement: share of the highest places that are compared; default 0.1."""
 
 
 def _measure_from_name(value: object) -> object:
@@ -794,7 +472,7 @@ class Criterion(Strict):
     id: Identifier
     """Name of the criterion in findings and report."""
     measure: str
-    """Name of a declared measure."""
+    """Name of a declared measure, or of a part of one, such as selection_rate_ratio."""
     slice: str = "all"
     """Name of a slice."""
     method: str | None = None
@@ -860,6 +538,43 @@ class Compute(Strict):
     """Memory that batches may take above the model, in MB; default: 512 on a CPU, a quarter of a GPU's free memory."""
 
 
+class Trust(Strict):
+    """When an explanation is trusted: limits for what its own checks find. All of them are printed."""
+
+    randomisation: Share = 0.5
+    """Most that maps may resemble the original (mean absolute rank correlation) once all parameters are random."""
+    completeness: Annotated[FiniteFloat, Field(gt=0)] = 0.05
+    """Largest gap of a method that promises a sum, as a share of the score's change."""
+    stability: Share = 0.8
+    """Least rank correlation of maps over seeds."""
+    sensitivity: Annotated[FiniteFloat, Field(gt=0)] = 1.0
+    """Most that a map may change under small noise, as a share of its own size."""
+    skill: Share = 0.1
+    """Least agreement of the model's answers with the labels beyond chance (Cohen's kappa; of a regression R2): a model
+    that has learnt nothing has nothing to explain."""
+    controls: Literal["all", "any"] = "all"
+    """all: a trusted method beats every control in each measure of faithfulness; any: in at least one of them."""
+
+
+class Reasons(Strict):
+    """Reason codes: the principal reasons of each adverse decision on a table."""
+
+    adverse: Name
+    """Class that is an adverse decision."""
+    method: Name | None = None
+    """Method that finds them, a shap or lime; default: the first one declared."""
+    top: Annotated[int, Field(ge=1)] = 4
+    """Reasons given for a decision."""
+    seeds: Annotated[int, Field(ge=2)] = 5
+    """Seeds over which they must stay the same."""
+    backgrounds: tuple[Background, ...] = ()
+    """Other backgrounds over which they must stay the same."""
+    compare_with: tuple[Name, ...] = ()
+    """Other methods whose reasons they are compared with; default: every other one of the audit that explains rows."""
+    cases: Annotated[int, Field(ge=1)] | None = None
+    """Most decisions; default: every adverse one."""
+
+
 class ReportSpec(Strict):
     """Which files the report is written as."""
 
@@ -893,10 +608,32 @@ def _unique_ids(criteria: tuple[Criterion, ...]) -> tuple[Criterion, ...]:
     return criteria
 
 
+_TABLE_BASELINES: dict[str, Any] = {
+    "integrated_gradients": "mean",
+    "input_x_gradient": "mean",
+    "lime": "mean",
+    "shap": Background(background=100),
+}
+"""What stands for an absent feature of a table where the spec names nothing."""
+
+
+def with_defaults_of(method: Any, model: Model | None) -> Any:
+    """A method with the defaults that only its model tells: the baseline of a table, the target of probabilities."""
+    if model is None:
+        return method
+    changed: dict[str, Any] = {}
+    if isinstance(model.input, TableInput) and "baseline" not in method.model_fields_set:
+        changed |= {"baseline": _TABLE_BASELINES[method.use]} if method.use in _TABLE_BASELINES else {}
+    explains_class = model.task != "regression" and registry.method(method.use).uses_target
+    if model.scores_are == "probability" and explains_class and "kind" not in method.target.model_fields_set:
+        changed["target"] = method.target.model_copy(update={"kind": "prob"})
+    return method.model_copy(update=changed) if changed else method
+
+
 class AuditSpec(Strict):
     """One audit: model, data, slices, methods, measures and the criteria set beforehand."""
 
-    version: Annotated[Literal[1], BeforeValidator(_whole)]
+    version: Annotated[Literal[1], BeforeValidator(whole)]
     """Version of this grammar; 1."""
     audit: Audit
     """What the audit is and whose it is."""
@@ -916,10 +653,19 @@ class AuditSpec(Strict):
     """What is measured."""
     causal: dict[str, Any] | None = None
     """Not available yet."""
+    trust: Trust = Trust()
+    """When an explanation is trusted."""
+    reasons: Reasons | None = None
+    """Reason codes for adverse decisions on a table."""
     criteria: Annotated[tuple[Criterion, ...], AfterValidator(_unique_ids)] = ()
     """Limits set beforehand; each gives one verdict."""
     report: ReportSpec = ReportSpec()
     """Files to write."""
+
+    @field_validator("methods")
+    @classmethod
+    def _defaults_of_model(cls, methods: tuple[Any, ...], info: ValidationInfo) -> tuple[Any, ...]:
+        return tuple(with_defaults_of(method, info.data.get("model")) for method in methods)
 
     @property
     def classes(self) -> tuple[str, ...]:

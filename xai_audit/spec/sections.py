@@ -9,7 +9,9 @@ from typing import Any, TypeVar, get_args
 from pydantic import ValidationError
 
 from xai_audit.registry import METHODS
+from xai_audit.spec.base import Fault, Strict
 from xai_audit.spec.messages import Mistake, did_you_mean, translate, unknown
+from xai_audit.spec.methods import Method, MethodBase
 from xai_audit.spec.schema import (
     Audit,
     AuditSpec,
@@ -17,14 +19,13 @@ from xai_audit.spec.schema import (
     Compute,
     Criterion,
     Data,
-    Fault,
     MeasureUse,
-    Method,
-    MethodBase,
     Model,
+    Reasons,
     ReportSpec,
     Slice,
-    Strict,
+    Trust,
+    with_defaults_of,
 )
 from xai_audit.spec.yaml_nodes import Path, shown
 
@@ -51,6 +52,8 @@ class Sections:
     cases: Cases | None = None
     compute: Compute | None = None
     report: ReportSpec | None = None
+    trust: Trust | None = None
+    reasons: Reasons | None = None
     slices: dict[int, Slice] = field(default_factory=dict)
     methods: dict[int, MethodBase] = field(default_factory=dict)
     measures: dict[int, MeasureUse] = field(default_factory=dict)
@@ -97,6 +100,8 @@ def from_spec(spec: AuditSpec, raw: Mapping[str, Any]) -> Sections:
         spec.cases,
         spec.compute,
         spec.report,
+        spec.trust,
+        spec.reasons,
         dict(enumerate(spec.slices)),
         dict(enumerate(spec.methods)),
         dict(enumerate(spec.measures)),
@@ -116,8 +121,11 @@ def read_sections(raw: Mapping[str, Any]) -> tuple[Sections, list[Mistake]]:
     sections.cases = _one(Cases, raw, "cases", mistakes) if "cases" in raw else Cases()
     sections.compute = _one(Compute, raw, "compute", mistakes) if "compute" in raw else Compute()
     sections.report = _one(ReportSpec, raw, "report", mistakes) if "report" in raw else ReportSpec()
+    sections.trust = _one(Trust, raw, "trust", mistakes) if "trust" in raw else Trust()
+    sections.reasons = _one(Reasons, raw, "reasons", mistakes)
     sections.slices = _list(Slice, raw, "slices", mistakes) if "slices" in raw else {0: Slice(name="all")}
-    sections.methods = _methods(raw, mistakes)
+    found = _methods(raw, mistakes)
+    sections.methods = {index: with_defaults_of(method, sections.model) for index, method in found.items()}
     sections.measures = _list(MeasureUse, raw, "measures", mistakes, short="use")
     sections.criteria = _list(Criterion, raw, "criteria", mistakes)
     return sections, mistakes

@@ -12,7 +12,7 @@ from xai_audit.spec.export import normalised
 if TYPE_CHECKING:
     from xai_audit.spec.load import LoadedSpec
 
-SourceKind = Literal["image_folder", "image_table", "arrays", "predictions"]
+SourceKind = Literal["image_folder", "image_table", "arrays", "table", "predictions"]
 
 
 PLACEHOLDER = re.compile(r"CHANGE( - .*)?$", re.DOTALL)
@@ -49,6 +49,8 @@ def starter_spec(kind: SourceKind, audit_id: str) -> str:
     parts = [_HEAD.format(name=name)]
     if kind == "predictions":
         parts += [_PREDICTIONS, _SLICES, _MEASURES]
+    elif kind == "table":
+        parts += [_TABLE, _SLICES, _TABLE_METHODS, _MEASURES + _TABLE_MEASURES, _REASONS]
     else:
         parts += [_MODEL, _SOURCES[kind], _SLICES if kind == "image_table" else "", _METHODS, _MEASURES]
     return "\n".join(part for part in [*parts, _CRITERIA] if part)
@@ -94,6 +96,44 @@ data:
   show: {images: false}                 # true prints pictures of single cases in the report
 """,
 }
+
+_TABLE = """\
+model:
+  factory: my_model.py:build            # CHANGE: gives a torch module, an object with predict_proba, or a function
+  task: single_label                    # or multi_label, binary_logit, regression
+  scores_are: probability               # what predict_proba gives; logit for raw scores
+  classes: [negative, positive]         # CHANGE: in the order of the model's outputs
+  input:
+    features:                           # CHANGE: in the order in which the model reads them
+      - age                             # a column of numbers
+      - {column: income, mean: 30000, std: 12000, when_missing: 30000}   # scaled; gaps filled
+      - {column: home, categories: [own, rent, other]}   # one column of 0 and 1 a value
+data:
+  source: {kind: table, table: cases.csv, label: label}   # CHANGE: CSV or parquet, one row a case
+  missing_codes: {income: [-1]}         # CHANGE or remove: values that stand for "missing"
+  show: {withhold: []}                  # columns whose values never appear
+"""
+
+_TABLE_METHODS = """\
+cases: {explain: 24}                    # how many cases the explanations see
+methods:                                # explanations; xai-audit methods lists them
+  - {use: shap, baseline: {background: 100}}   # compared with 100 rows of the table
+  - {use: lime}
+  - {use: decision_tree}                # a small tree that stands for the model; its report says how far it agrees
+"""
+
+_TABLE_MEASURES = """\
+  - deletion                            # checks of the explanations, each beside controls that know nothing
+  - insertion
+  - stability
+  - completeness
+  # - {use: selection_rate, positive: positive, reference: site-a, slices: [site-b]}   # fairness: two slices compared
+  # - {use: equal_opportunity, positive: positive, reference: site-a, slices: [site-b]}
+"""
+
+_REASONS = """\
+# reasons: {adverse: negative, top: 2}  # the principal reasons of each adverse decision
+"""
 
 _PREDICTIONS = """\
 data:

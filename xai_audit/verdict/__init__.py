@@ -10,7 +10,8 @@ step stored.
 | fail | the whole interval misses the limit |
 | inconclusive | the interval straddles the limit (straddles), too few cases or units (too_few, few_units), or holm |
 | not_run | no step measured it (no_evidence), or the step was refused (refused) |
-| error | the step failed, the number is undefined, has no interval, or its record contradicts itself |
+| error | the step failed, the number is undefined, has no interval, or its record contradicts itself; or the number |
+| | comes from an explanation that failed its own checks (explanation_failed) |
 | waived | not a pass, and a person has taken it on until a date that is not yet over |
 """
 
@@ -35,6 +36,8 @@ from xai_audit.verdict.findings import (
     worst_first,
 )
 from xai_audit.verdict.observations import observations, step_findings, unreadable
+from xai_audit.verdict.trust import trust_of
+from xai_audit.verdict.trust_findings import trust_findings
 from xai_audit.verdict.waivers import apply_waiver
 
 __all__ = [
@@ -52,13 +55,20 @@ __all__ = [
 
 
 def judge(spec: AuditSpec, records: Sequence[Evidence], arrays: Arrays, on: datetime.date) -> tuple[Finding, ...]:
-    """One finding a criterion in the order of the spec, then failed and refused steps, then what the data shows.
+    """One finding a criterion in the order of the spec, then failed and refused steps, then how far each explanation
+    may be believed, then what the data shows.
 
     `arrays` gives the arrays of a step by its id. `on` is the day on which waivers must still hold.
     """
-    alone = [assess(criterion, records, arrays) for criterion in spec.criteria]
+    trusted = trust_of(spec, records)
+    alone = [assess(criterion, records, arrays, trusted) for criterion in spec.criteria]
     findings = correct_families(spec.criteria, alone)
     waived = [apply_waiver(criterion, found, on) for criterion, found in zip(spec.criteria, findings, strict=True)]
     left_out = unreadable(records)
     judged = [replace(found, left_out=left_out) for found in waived]
-    return (*judged, *step_findings(records), *observations(records))
+    return (
+        *judged,
+        *step_findings(records),
+        *trust_findings(trusted),
+        *observations(records, spec.data.show.minimum_cell),
+    )

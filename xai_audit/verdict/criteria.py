@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from xai_audit import registry
 from xai_audit.errors import EvidenceError
 from xai_audit.evidence.records import Evidence, Value
 from xai_audit.measures.intervals import FEW_CLUSTERS, Interval
@@ -16,10 +17,13 @@ from xai_audit.verdict.findings import Finding, Verdict
 from xai_audit.verdict.limits import Limit, compare, limit_of, p_against
 from xai_audit.verdict.lookup import Found, Missing, look_up
 from xai_audit.verdict.stored import Draws, fault_of, interval_at
+from xai_audit.verdict.trust import Trusted, failed_explanation
+from xai_audit.verdict.trust_words import failed_in_words
 
 Arrays = Callable[[str], Mapping[str, np.ndarray]]
 """The arrays of a step by its id."""
 
+NO_VALID_TREE = "The tree is no valid surrogate by its own limits."
 _VERDICTS: dict[str, Verdict] = {"met": "pass", "not_met": "fail", "straddles": "inconclusive"}
 _DETAILS = {
     "met": "The limit is met.",
@@ -28,8 +32,13 @@ _DETAILS = {
 }
 
 
-def assess(criterion: Criterion, records: Sequence[Evidence], arrays: Arrays) -> Finding:
-    """The finding of one criterion on its own: no pass without a number, its interval and enough cases."""
+def assess(
+    criterion: Criterion, records: Sequence[Evidence], arrays: Arrays, trusted: Sequence[Trusted] = ()
+) -> Finding:
+    """The finding of one criterion on its own: no pass without a number, its interval and enough cases.
+
+    A number that comes from an explanation which failed its own checks supports nothing.
+    """
     limit = limit_of(criterion)
     found = look_up(criterion, records)
     if isinstance(found, Missing):
@@ -37,7 +46,15 @@ def assess(criterion: Criterion, records: Sequence[Evidence], arrays: Arrays) ->
         return replace(nothing, evidence=found.evidence)
     finding = _blank(criterion, limit, "error", "invalid", "")
     finding = replace(finding, evidence=(found.record.id,), method=found.record.method, mask=found.record.mask)
-    return _assess_value(criterion, limit, finding, found, arrays)
+    failed = failed_explanation(found.record, trusted)
+    if failed is not None:
+        why = [reason.evidence for reason in failed.reasons if reason.state == "failed" and reason.evidence]
+        ids = tuple(dict.fromkeys((found.record.id, *why)))
+        return replace(finding, reason="explanation_failed", detail=failed_in_words(failed), evidence=ids)
+    judged = _assess_value(criterion, limit, finding, found, arrays)
+    if found.record.kind == "surrogate" and found.record.details.get("valid") is False:
+        judged = replace(judged, detail=f"{judged.detail} {NO_VALID_TREE}")
+    return judged
 
 
 def _assess_value(criterion: Criterion, limit: Limit, finding: Finding, found: Found, arrays: Arrays) -> Finding:
@@ -91,6 +108,7 @@ def _blank(criterion: Criterion, limit: Limit, verdict: Verdict, reason: str, de
 
 def _with_numbers(finding: Finding, value: Value, interval: Interval | None) -> Finding:
     ends: dict[str, Any] = {} if interval is None else {"low": interval.low, "high": interval.high}
+    is_part = registry.part(finding.measure or "") is not None  # its label is the slice that it is compared with
     return replace(
         finding,
         estimate=value.estimate,
@@ -98,7 +116,8 @@ def _with_numbers(finding: Finding, value: Value, interval: Interval | None) -> 
         successes=value.successes,
         trials=value.trials,
         unit=value.unit,
-        class_=finding.class_ or value.label or None,
+        class_=finding.class_ or (None if is_part else value.label or None),
+        compared_with=value.label if is_part else None,
         **ends,
     )
 

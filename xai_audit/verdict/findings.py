@@ -10,10 +10,13 @@ from typing import Any, Literal, NoReturn, get_args
 
 from xai_audit.errors import EvidenceError
 from xai_audit.evidence.canonical import canonical
-from xai_audit.spec.schema import AuditSpec, Text
+from xai_audit.spec.base import Text
+from xai_audit.spec.schema import AuditSpec
 
 Verdict = Literal["pass", "fail", "inconclusive", "not_run", "error", "waived"]
-Kind = Literal["criterion", "step", "observation"]
+Kind = Literal["criterion", "step", "observation", "trust"]
+JUDGES_NOTHING: tuple[Kind, ...] = ("observation", "trust")
+"""Kinds without a verdict."""
 Severity = Literal["minor", "major", "critical"]
 LimitKind = Literal["at_least", "at_most", "between"]
 Bound = Literal["lower", "upper", "estimate", "both"]
@@ -34,6 +37,7 @@ REASONS: dict[str, str] = {
     "refused": "The method or measure does not apply to this model or these data.",
     "no_evidence": "No step measured it.",
     "ambiguous": "More than one number fits the criterion.",
+    "explanation_failed": "The explanation that it rests on failed its own checks, or fails them on these cases.",
     "waived": "Not met; a named person has decided to live with it until a date.",
     "waiver_expired": "Not met, and the waiver has run out.",
     "bad_cases": "Cases that could not be read and are in no number.",
@@ -43,9 +47,16 @@ REASONS: dict[str, str] = {
     "duplicates": "Cases that are the same image.",
     "near_duplicates": "Cases that look almost the same.",
     "missing_values": "Values missing in columns of the table.",
+    "surrogate_not_valid": "A decision tree that does not repeat the model's answers closely enough to stand for it.",
+    "trust_trusted": "The explanation passed all three kinds of check: sanity, faithfulness and stability.",
+    "trust_weak": "The explanation failed no check, but some check is missing, cannot tell yet or is not met in full.",
+    "trust_failed": "The explanation failed a check: its pictures must not be relied on.",
+    "trust_untested": "No check of the explanation was made.",
 }
 """Every reason that a finding can have, in plain words."""
 FORMAT = 1
+_SINCE: dict[str, Any] = {"compared_with": None}
+"""Fields that older findings of this format lack, with what they mean there."""
 _SEVERITY_RANK = {"critical": 0, "major": 1, "minor": 2}
 
 
@@ -68,11 +79,12 @@ class Finding:
     id: str
     kind: Kind
     verdict: Verdict | None
-    """None only for an observation."""
+    """None for an observation, and for how far an explanation is to be trusted."""
     severity: Severity
     reason: str
-    """A code: met, not_met, straddles, too_few, holm, undefined, no_interval, invalid, step_failed, refused,
-    no_evidence, ambiguous, waived, waiver_expired; for observations bad_cases, training_overlap, ..."""
+    """A code of `REASONS`: met, not_met, straddles, too_few, holm, undefined, no_interval, invalid, step_failed,
+    refused, no_evidence, ambiguous, explanation_failed, waived, waiver_expired; for observations bad_cases,
+    training_overlap, ...; for trust trust_trusted, trust_weak, trust_failed, trust_untested."""
     detail: str
     """One plain sentence."""
     evidence: tuple[str, ...] = ()
@@ -82,6 +94,8 @@ class Finding:
     method: str | None = None
     mask: str | None = None
     class_: str | None = None
+    compared_with: str | None = None
+    """The reference slice, of a difference or ratio."""
     limit_kind: LimitKind | None = None
     limit: tuple[float, ...] = ()
     bound: Bound | None = None
@@ -132,7 +146,8 @@ def worst_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """
 
     def rank(finding: Finding) -> tuple[int, int, int]:
-        group = {"pass": 2, "waived": 1}.get(finding.verdict or "", 0)
+        is_good = finding.verdict == "pass" or finding.reason == "trust_trusted"
+        group = 2 if is_good else 1 if finding.verdict == "waived" else 0
         return group, _SEVERITY_RANK[finding.severity], {None: 2, "inconclusive": 1}.get(finding.verdict, 0)
 
     return tuple(sorted(findings, key=rank))
@@ -186,13 +201,14 @@ def read_findings(text: str) -> tuple[Finding, ...]:
 
 
 def _finding(entry: dict[str, Any]) -> Finding:
+    entry = {**_SINCE, **entry}
     unknown = set(entry) ^ {field.name for field in fields(Finding)}
     if unknown:
         raise ValueError(f"fields that do not fit: {', '.join(sorted(unknown))}")
-    is_observation = entry["kind"] == "observation"
+    judges_nothing = entry["kind"] in JUDGES_NOTHING
     if entry["kind"] not in get_args(Kind) or entry["severity"] not in _SEVERITY_RANK:
         raise ValueError(f"kind {entry['kind']!r} of severity {entry['severity']!r}")
-    if (entry["verdict"] is None) != is_observation or (not is_observation and entry["verdict"] not in VERDICTS):
+    if (entry["verdict"] is None) != judges_nothing or (not judges_nothing and entry["verdict"] not in VERDICTS):
         raise ValueError(f"verdict {entry['verdict']!r} for kind {entry['kind']!r}")
     waiver = None if entry["waiver"] is None else WaiverNote(**entry["waiver"])
     lists = {"evidence": tuple(entry["evidence"]), "limit": tuple(entry["limit"])}

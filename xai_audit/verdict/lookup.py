@@ -6,10 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from xai_audit import registry
 from xai_audit.evidence.records import Evidence, Value
 from xai_audit.spec.schema import Criterion
 
-MEASURE_KINDS = ("performance", "calibration", "localisation")
+MEASURE_KINDS = ("performance", "calibration", "localisation", "fairness", "quality")
+OF_SURROGATES = tuple(entry.name for entry in registry.MEASURES if entry.group == "surrogate")
+"""Measures that the step of a surrogate gives, whose subject is the tree's name."""
 
 
 @dataclass(frozen=True)
@@ -51,17 +54,30 @@ def look_up(criterion: Criterion, records: Sequence[Evidence]) -> Found | Missin
 
 
 def _is_about(record: Evidence, criterion: Criterion) -> bool:
+    subject = _asked(criterion)[0]
+    is_of_tree = record.kind == "surrogate" and subject in OF_SURROGATES
     return (
-        record.kind in MEASURE_KINDS
-        and record.subject == criterion.measure
+        ((record.kind in MEASURE_KINDS and record.subject == subject) or is_of_tree)
         and record.slice == criterion.slice
-        and criterion.method in (None, record.method)
+        and (record.method == criterion.method or (criterion.method is None and not _is_control(record)))
         and criterion.mask in (None, record.mask)
     )
 
 
+def _is_control(record: Evidence) -> bool:
+    """Whether a record is of a map that knows nothing of the net: no criterion means it unless it names it."""
+    return record.method is not None and record.method.startswith("control:")
+
+
+def _asked(criterion: Criterion) -> tuple[str, str]:
+    """The measure whose step is meant, and the name of the value in it: a part, such as a ratio, has its own."""
+    part = registry.part(criterion.measure)
+    return (criterion.measure, criterion.measure) if part is None else (part.of, part.value)
+
+
 def _only_value(criterion: Criterion, matching: Sequence[Evidence]) -> Found | Missing:
-    named = [Found(value, record) for record in matching for value in record.values if value.name == criterion.measure]
+    name = _asked(criterion)[1]
+    named = [Found(value, record) for record in matching for value in record.values if value.name == name]
     if criterion.class_ is not None:
         fitting = [found for found in named if found.value.label == criterion.class_]
     else:

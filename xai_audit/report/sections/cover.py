@@ -35,6 +35,7 @@ def document_control(context: Context) -> Facts:
         ),
         ("state", context.say("cover.state_line")),
         ("made_with", (Span(f"{manifest['package']['name']} {manifest['package']['version']}", MANIFEST),)),
+        ("qualification", qualification(context)),
         ("clause_packs", context.say("cover.no_clause_packs")),
         ("distribution", context.say("cover.no_distribution")),
     ]
@@ -55,6 +56,30 @@ def model_line(context: Context) -> Sentence:
         architecture=Span(str(architecture), MANIFEST, kind="name"),
         parameters=number(context.numbers.count(recorded["parameters"]), MANIFEST),
     )
+
+
+def qualification(context: Context) -> Sentence:
+    """The self-test record of the tool itself, or that there is none."""
+    found = context.run.manifest.get("qualification")
+    if not found:
+        return context.say("qualification.none")
+    passed, failed = int(found["passed"]), int(found["failed"])
+    parts = {
+        "version": Span(str(found["version"]), MANIFEST, kind="name"),
+        "passed": number(context.numbers.of_count(passed, passed + failed), MANIFEST),
+        "date": number(_date(context, str(found["date"])), MANIFEST),
+        "digest": Span(str(found["sha256"]), MANIFEST, kind="name"),
+    }
+    said = context.say("qualification.some" if failed == 0 else "qualification.failed", **parts)
+    if found.get("same_versions", True):
+        return said
+    return (*said, Span(" "), *context.say("qualification.other_versions"))
+
+
+def _date(context: Context, text: str) -> str:
+    import datetime
+
+    return context.date(datetime.datetime.fromisoformat(text).date())
 
 
 def digest(value: str | None, context: Context) -> Sentence:

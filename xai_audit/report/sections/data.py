@@ -9,8 +9,10 @@ from xai_audit.evidence.records import Evidence
 from xai_audit.report.context import Context, cite, name, number
 from xai_audit.report.document import Block, Cell, Facts, Figure, Group, Prose, Sentence, Span, Table
 from xai_audit.report.figures import bars
+from xai_audit.report.rows import table_input
+from xai_audit.report.sections.features import features
 from xai_audit.report.sections.missing import missing
-from xai_audit.report.sections.privacy import case_name, shown_counts, without_ids
+from xai_audit.report.sections.privacy import are_slices, case_name, shown_counts, without_ids
 from xai_audit.report.tables import Row, cell, columns_of, table
 
 MOST_PANELS = 6
@@ -21,7 +23,7 @@ def section(context: Context) -> tuple[Block, ...]:
     """Source, counts, balance, columns, duplicates, overlap with training, cases that could not be read."""
     record = context.first("data_profile")
     if record is None:
-        return (_source(context, None), missing(context, "missing.profile"))
+        return (_source(context, None), *features(context, None), missing(context, "missing.profile"))
     blocks = (
         _balance(context, record),
         _columns(context, record),
@@ -31,6 +33,7 @@ def section(context: Context) -> tuple[Block, ...]:
     )
     return (
         _source(context, record),
+        *features(context, record),
         _slices(context, record),
         *(block for block in blocks if block),
         *_limits(context, record),
@@ -48,7 +51,7 @@ def _source(context: Context, record: Evidence | None) -> Facts:
         ("filter", _filter(context)),
         ("policy", context.say(f"data.policy.{data.on_bad_case}")),
     ]
-    if record is not None:
+    if record is not None and table_input(context) is None:
         sizes = ", ".join(
             f"{size} ({context.numbers.group(count)})" for size, count in record.details.get("image_sizes", [])[:6]
         )
@@ -158,7 +161,8 @@ def _values(context: Context, record: Evidence, profile: dict[str, Any]) -> Sent
         counts = [int(count) for _, count in profile["counts"]]
         if profile.get("distinct", 0) >= len(counts) and max(counts) == 1:
             return context.say("data.all_distinct")
-        shown = shown_counts(context, counts)
+        known = [*are_slices(context, profile["name"], [str(value) for value, _ in profile["counts"]]), True]
+        shown = shown_counts(context, [*counts, int(profile.get("missing", 0))], known)
         pairs = [
             f"{value} ({context.numbers.shown(count)})"
             for (value, _), count in zip(profile["counts"][:5], shown, strict=False)
@@ -175,7 +179,9 @@ def _pairs(context: Context, groups: Sequence[Sequence[Any]], evidence: str) -> 
     return [(cell(name(" · ".join(case_name(context, str(each)) for each in group), evidence)),) for group in groups]
 
 
-def _duplicates(context: Context, record: Evidence) -> Group:
+def _duplicates(context: Context, record: Evidence) -> Group | None:
+    if table_input(context) is not None:
+        return None
     if context.spec.data.source.kind == "predictions":
         return Group(context.label("data.duplicates_title"), "duplicates", (missing(context, "missing.duplicates"),))
     exact, near = record.details.get("exact_duplicates", []), record.details.get("near_duplicates", [])
@@ -212,28 +218,33 @@ def _training(context: Context, record: Evidence) -> Group:
     title = context.label("data.training_title")
     if not training.get("declared"):
         return Group(title, "training-overlap", (missing(context, "missing.training"),))
-    said = (
-        context.count_of("data.training_images", int(training.get("images", 0)), record.id),
-        context.count_of("data.training_exact", len(training["exact"]), record.id),
-        context.count_of("data.training_near", len(training["near"]), record.id),
-        (cite(record.id),),
-    )
+    is_table = table_input(context) is not None
+    found = [
+        context.count_of(
+            f"data.training_{'rows' if is_table else 'images'}", int(training.get("images", 0)), record.id
+        ),
+        context.count_of(f"data.training_exact{'_rows' if is_table else ''}", len(training["exact"]), record.id),
+    ]
+    if not is_table:
+        found.append(context.count_of("data.training_near", len(training["near"]), record.id))
+    said = (*found, (cite(record.id),))
     ids = [
-        *((case, "exact", "") for case in training["exact"]),
+        *((case, "exact_rows" if is_table else "exact", "") for case in training["exact"]),
         *((case, "near", str(other)) for case, other, _ in training["near"]),
     ]
     rows = [
         (
             cell(name(case_name(context, str(case)), record.id)),
             cell(context.label(f"data.overlap.{kind}")),
-            cell(name(other, record.id)),
+            *(() if is_table else (cell(name(other, record.id)),)),
         )
         for case, kind, other in ids
     ]
     if not rows:
         return Group(title, "training-overlap", (Prose(said),))
-    columns = columns_of(context, "case", "overlap", "training_image")
-    listed = table(context, context.label("data.training_caption"), "training", columns, rows)
+    columns = columns_of(context, "case", "overlap", *(() if is_table else ("training_image",)))
+    caption = context.label("data.training_caption_rows" if is_table else "data.training_caption")
+    listed = table(context, caption, "training", columns, rows)
     return Group(title, "training-overlap", (Prose(said), listed))
 
 

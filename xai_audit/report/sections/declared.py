@@ -10,6 +10,7 @@ from xai_audit.report.sections.cover import digest
 from xai_audit.report.sections.missing import missing
 from xai_audit.report.sentences import criterion_of, limit_text, what
 from xai_audit.report.tables import Row, cell, columns_of, table
+from xai_audit.spec.tables import TableInput
 
 if TYPE_CHECKING:
     from xai_audit.verdict import Finding
@@ -108,6 +109,10 @@ def _count(context: Context, count: int | None) -> Sentence:
 def _input(context: Context) -> Sentence:
     assert context.spec.model is not None
     wanted = context.spec.model.input
+    if isinstance(wanted, TableInput):
+        features = number(context.numbers.count(len(wanted.features)), SPEC)
+        columns = number(context.numbers.count(wanted.width), SPEC)
+        return context.say(f"model.input.{wanted.given_as}", features=features, columns=columns)
     height, width = (number(context.numbers.count(side), SPEC) for side in wanted.size)
     channels = number(context.numbers.count(wanted.channels), SPEC)
     parts = {"height": height, "width": width, "channels": channels}
@@ -123,6 +128,8 @@ def _input(context: Context) -> Sentence:
 def _normalisation(context: Context) -> Sentence:
     assert context.spec.model is not None
     wanted = context.spec.model.input
+    if isinstance(wanted, TableInput):
+        return context.say("model.normalised_by_feature")
     if wanted.mean is None and wanted.std is None:
         return context.say("model.not_normalised")
     mean, std = _listed(context, wanted.mean or (0.0,)), _listed(context, wanted.std or (1.0,))

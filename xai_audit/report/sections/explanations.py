@@ -4,31 +4,60 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from xai_audit import registry
 from xai_audit.report.context import Context
 from xai_audit.report.document import Block, Prose
 from xai_audit.report.explained import Chosen, chosen_cases, each_method
+from xai_audit.report.rows import explained_rows, table_input
+from xai_audit.report.sections.checks import checks
 from xai_audit.report.sections.galleries import drawn_method, galleries
+from xai_audit.report.sections.global_views import global_views
 from xai_audit.report.sections.localisation import localisation
 from xai_audit.report.sections.mean_maps import mean_maps, means_of_method, slice_groups
 from xai_audit.report.sections.methods import methods
 from xai_audit.report.sections.missing import missing
+from xai_audit.report.sections.reasons import reason_codes
 from xai_audit.report.sections.regions import regions
+from xai_audit.report.sections.row_cases import row_cases
+from xai_audit.report.sections.surrogates import surrogates
+from xai_audit.report.sections.trust import trust
 from xai_audit.report.sections.units import units
+from xai_audit.report.trusted import states
 
 
 def section(context: Context) -> tuple[Block, ...]:
     """Methods and their state, pictures of cases, mean maps, shares by region, and which checks do not exist yet."""
     if not context.spec.methods:
         return (missing(context, "missing.methods"),)
-    chosen = chosen_cases(context)
     return (
-        Prose((context.say("explanations.unchecked"), context.say("explanations.attribution")), "strong"),
+        _lead(context),
         *methods(context),
-        *((missing(context, "missing.cases"),) if chosen is None else _pictures(context, chosen)),
-        *localisation(context),
-        missing(context, "missing.sanity"),
-        missing(context, "missing.faithfulness"),
+        *trust(context),
+        *_single_cases(context),
+        *global_views(context),
+        *surrogates(context),
+        *reason_codes(context),
+        *checks(context),
     )
+
+
+def _lead(context: Context) -> Prose:
+    key = "checked" if states(context).are_judged else "unchecked"
+    return Prose((context.say(f"explanations.{key}"), context.say("explanations.attribution")), "strong")
+
+
+def _single_cases(context: Context) -> tuple[Block, ...]:
+    """Pictures of images with where their relevance lies, or rows of a table as bars."""
+    if all(registry.method(method.use).shape == "fitter" for method in context.spec.methods):
+        return ()  # fitters read whole slices
+    rows = explained_rows(context)
+    if rows is not None:
+        return row_cases(context, rows)
+    if table_input(context) is not None:
+        return (missing(context, "missing.cases"),)
+    chosen = chosen_cases(context)
+    shown = (missing(context, "missing.cases"),) if chosen is None else tuple(_pictures(context, chosen))
+    return (*shown, *localisation(context))
 
 
 def _pictures(context: Context, chosen: Chosen) -> Iterator[Block]:

@@ -8,8 +8,8 @@ from typing import Any
 from xai_audit.evidence.records import Evidence
 from xai_audit.report.context import Context, cite, name, number
 from xai_audit.report.document import Block, Bullets, Group, Prose, Span
-from xai_audit.report.sections.missing import missing
-from xai_audit.report.sections.privacy import case_name, without_ids
+from xai_audit.report.sections.missing import failure_reason, missing
+from xai_audit.report.sections.privacy import case_name
 from xai_audit.report.sentences import step_title
 from xai_audit.report.tables import cell, columns_of, table
 
@@ -83,10 +83,9 @@ def _broken(context: Context) -> Group:
     rows = []
     for record in context.broken:
         verdict = "error" if record.status == "failed" else "not_run"
-        message = record.failure.message if record.failure else context.label("none.stated")
         kind = step_title(context, record.kind, record.subject, record.slice, record.method, record.mask)
         rows.append((cell(Span(kind, record.id)), cell(context.label(f"status.{record.status}"), verdict=verdict),
-                     cell(Span(without_ids(context, message), record.id)), cell(cite(record.id))))  # fmt: skip
+                     cell(failure_reason(context, record)), cell(cite(record.id))))  # fmt: skip
     return Group(title, "failed-steps", (table(context, title, "broken", columns, rows),))
 
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from xai_audit.report.context import MANIFEST, Context, name
-from xai_audit.report.document import Block, Bullets, Group, Prose, SignatureBox, Signatures
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from xai_audit.report.context import MANIFEST, SPEC, Context, cite, joined, name
+from xai_audit.report.document import Block, Bullets, Group, Prose, SignatureBox, Signatures, Span, Table
 from xai_audit.report.sections.missing import missing
 from xai_audit.report.sections.verdicts import card
+from xai_audit.report.tables import cell, columns_of
+from xai_audit.report.trusted import STATES, VERDICT, state_of
 from xai_audit.verdict import worst_first
+
+if TYPE_CHECKING:
+    from xai_audit.verdict import Finding
 
 ROLES = {
     "medical": ("regulatory_affairs", "clinical_lead", "risk_manager", "quality_assurance"),
@@ -46,13 +54,30 @@ def findings(context: Context) -> tuple[Block, ...]:
     if not context.findings:
         return (missing(context, "missing.findings"),)
     groups = []
-    for kind in ("criterion", "step", "observation"):
+    for kind in ("criterion", "step", "trust", "observation"):
         found = [finding for finding in worst_first(context.findings) if finding.kind == kind]
         title = context.label(f"findings.{kind}.title")
         if found:
             lead = Prose((context.say(f"findings.{kind}.lead"),), "note")
-            groups.append(Group(title, f"findings-{kind}", (lead, *(card(context, finding) for finding in found))))
+            told = (_trust(context, found),) if kind == "trust" else tuple(card(context, each) for each in found)
+            groups.append(Group(title, f"findings-{kind}", (lead, *told)))
     return (*groups, missing(context, "missing.actions"))
+
+
+def _trust(context: Context, found: Sequence[Finding]) -> Table:
+    """One line an explanation and slice, worst first, never shortened; why is said in the section on explanations."""
+    columns = columns_of(context, "method", "slice", "state", "evidence")
+    order = sorted(found, key=lambda finding: STATES.index(state_of(finding)))
+    rows = tuple(
+        (
+            cell(Span(context.method_name(str(each.method)), SPEC), anchor=f"finding-{each.id}"),
+            cell(name(each.slice or "all")),
+            cell(context.label(f"trust.state.{state_of(each)}"), verdict=VERDICT[state_of(each)]),
+            cell(joined([(cite(identifier),) for identifier in each.evidence], ", ") or "–"),
+        )
+        for each in order
+    )
+    return Table(context.label("findings.trust_caption"), columns, rows, anchor="trust-findings")
 
 
 def sign_off(context: Context) -> tuple[Block, ...]:

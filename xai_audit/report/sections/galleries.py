@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xai_audit import registry
-from xai_audit.report.context import SPEC, Context, cite, name, number, strong
+from xai_audit.report.context import SPEC, Context, cite, joined, name, number
 from xai_audit.report.document import (
     Block,
     CaseStrip,
@@ -25,19 +25,24 @@ from xai_audit.report.explained import Chosen, Located, MethodMaps, methods_with
 from xai_audit.report.maps import Range, meaning
 from xai_audit.report.pictures import (
     Bytes,
+    bordered,
     cases_within_budget,
     input_alt,
     input_picture,
     jpeg,
+    legend_image,
     map_alt,
     outlined,
     overlay,
     scale_image,
     side_for,
 )
+from xai_audit.report.sections.captions import case_caption
+from xai_audit.report.sections.fits import fit_mark, fit_remark, settings_beside
 from xai_audit.report.sections.privacy import case_name
 from xai_audit.report.sections.regions import region_columns, region_keys
 from xai_audit.report.tables import Row, cell, columns_of, table
+from xai_audit.report.trusted import State, marked, stamp_of, states
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,8 @@ class DrawnMethod:
     """By case id, of the cases that have room."""
     ends: Mapping[str, tuple[float, float]]
     """Smallest and largest value by case id."""
+    state: State
+    """Whether its pictures may be believed, on all cases."""
 
 
 def drawn_method(context: Context, chosen: Chosen, maps: MethodMaps) -> DrawnMethod:
@@ -62,7 +69,7 @@ def drawn_method(context: Context, chosen: Chosen, maps: MethodMaps) -> DrawnMet
         wanted = [case["id"] for rule in chosen.rules for case in _with_room(context, chosen, rule)]
         pictures = {case: _picture(context, chosen, maps, case, side) for case in wanted if case in places}
     ends = {case: (float(shown.maps[row].min()), float(shown.maps[row].max())) for case, row in places.items()}
-    return DrawnMethod(maps.located, shown.use, shown.scale, pictures, ends)
+    return DrawnMethod(maps.located, shown.use, shown.scale, pictures, ends, states(context).overall(shown.label))
 
 
 def galleries(context: Context, chosen: Chosen, drawn: Sequence[DrawnMethod]) -> tuple[Block, ...]:
@@ -97,8 +104,20 @@ def _scales(context: Context, drawn: Sequence[DrawnMethod]) -> Iterator[Block]:
 def _scale(context: Context, drawn: DrawnMethod) -> Scale:
     label, source, scale = drawn.located.label, drawn.located.record.id, drawn.scale
     largest = number(context.numbers.plain(scale.largest), source)
-    caption = context.say("gallery.scale.largest", largest=largest)
-    return Scale(context.method_name(label), scale_image(context, f"scale-{label}", label, scale), (caption,))
+    caption = (context.say("gallery.scale.largest", largest=largest), settings_beside(context, drawn.located.record))
+    image = scale_image(context, f"scale-{label}", label, scale)
+    return Scale(context.method_name(label), image, tuple(said for said in caption if said))
+
+
+def _legends(context: Context, drawn: Sequence[DrawnMethod], rule: str) -> tuple[Scale, ...]:
+    """The two colour bars beside the pictures themselves; the end of each method's own stands below its picture."""
+    found = []
+    for is_signed in (False, True):
+        if any(each.scale.is_signed == is_signed for each in drawn):
+            key = "signed" if is_signed else "plain"
+            image = legend_image(context, f"legend-{rule}-{key}", is_signed=is_signed)
+            found.append(Scale("", image, (context.say(f"gallery.legend.{key}"),)))
+    return tuple(found)
 
 
 def _gallery(context: Context, chosen: Chosen, drawn: Sequence[DrawnMethod], rule: str) -> Gallery:
@@ -118,7 +137,8 @@ def _gallery(context: Context, chosen: Chosen, drawn: Sequence[DrawnMethod], rul
     ]
     strips = tuple(_strip(context, chosen, drawn, case) for case in shown)
     data = _data(context, chosen, drawn, rule, cases)
-    return Gallery(context.label(f"gallery.title.{rule}"), tuple(sentences), strips, data, anchor=f"gallery-{rule}")
+    title, legends = context.label(f"gallery.title.{rule}"), _legends(context, drawn, rule)
+    return Gallery(title, tuple(sentences), strips, data, anchor=f"gallery-{rule}", legends=legends)
 
 
 def image_like_methods(context: Context, methods: Iterable[tuple[str, str]]) -> Iterator[Sentence]:
@@ -144,7 +164,7 @@ def _strip(context: Context, chosen: Chosen, drawn: Sequence[DrawnMethod], case:
         context.label("gallery.input"), Image(f"case-{place}", "image/jpeg", data, input_alt(context, image))
     )
     maps = tuple(each.pictures[identifier] for each in drawn if identifier in each.pictures)
-    return CaseStrip(_caption(context, chosen, case), (first, *maps))
+    return CaseStrip(case_caption(context, case, chosen.record.id), (first, *maps))
 
 
 def _outlined(chosen: Chosen, picture: Bytes, place: int) -> Bytes:
@@ -156,17 +176,36 @@ def _outlined(chosen: Chosen, picture: Bytes, place: int) -> Bytes:
 def _picture(context: Context, chosen: Chosen, maps: MethodMaps, case: str, side: int) -> Picture:
     assert chosen.images is not None
     shown, row, place = maps.shown, maps.places[case], chosen.places[case]
-    drawn = _outlined(chosen, overlay(chosen.images[place], shown.maps[row], shown.scale), place)
-    image = Image(f"case-{place}-{shown.label}", "image/jpeg", jpeg(drawn, side), map_alt(context, shown, row))
-    mark = () if registry.method(shown.use).uses_target else context.say("explanations.agnostic_mark")
-    return Picture(context.method_name(shown.label), image, _remark(context, maps, row), mark)
+    drawn = overlay(chosen.images[place], shown.maps[row], shown.scale)
+    if "segments" in maps.extras:
+        drawn = bordered(drawn, maps.extras["segments"][row])
+    drawn = _outlined(chosen, drawn, place)
+    state = states(context).over(shown.label, chosen.cases[place]["slices"])
+    data = jpeg(drawn, side, stamp_of(context, state))
+    image = Image(f"case-{place}-{shown.label}", "image/jpeg", data, map_alt(context, shown, row))
+    picture = Picture(context.method_name(shown.label), image, _remark(context, maps, row), _mark(context, maps, row))
+    return marked(context, picture, state, states(context).worst(shown.label, chosen.cases[place]["slices"]))
+
+
+def _mark(context: Context, maps: MethodMaps, row: int) -> Sentence:
+    """What stands below every picture of a method: the end of its scale, how well it fits, and what it cannot be."""
+    shown, source = maps.shown, maps.located.record.id
+    said = [context.say("means.ends_at", end=number(context.numbers.plain(shown.scale.end), source))]
+    said += [fit] if (fit := fit_mark(context, maps.extras, row, source)) else []
+    if not registry.method(shown.use).uses_target:
+        said.append(context.say("explanations.agnostic_mark"))
+    if registry.method(shown.use).rule != "plain":
+        said.append(context.say("explanations.image_like_mark"))
+    return joined(said, "; ")
 
 
 def _remark(context: Context, maps: MethodMaps, row: int) -> Sentence:
     """What the picture alone does not say: that it is empty, or that it does not add up."""
     if maps.shown.remarks[row]:
         return context.say(maps.shown.remarks[row])
-    if "converged" not in maps.extras or maps.extras["converged"][row]:
+    if remark := fit_remark(context, maps.extras, row):
+        return remark
+    if "steps" not in maps.extras or "converged" not in maps.extras or maps.extras["converged"][row]:
         return ()
     is_absolute = "gap_is_absolute" in maps.extras and bool(maps.extras["gap_is_absolute"][row])
     gap = number(gap_text(context, float(maps.extras["gap"][row]), is_absolute=is_absolute), maps.located.record.id)
@@ -176,21 +215,6 @@ def _remark(context: Context, maps: MethodMaps, row: int) -> Sentence:
 def gap_text(context: Context, gap: float, *, is_absolute: bool) -> str:
     """A completeness gap: a share of the score's change, or the score's own unit where there is hardly a change."""
     return context.numbers.plain(gap) if is_absolute else context.numbers.value("gap", gap, "share")
-
-
-def _caption(context: Context, chosen: Chosen, case: dict[str, Any]) -> Sentence:
-    key = "gallery.caption.no_probability" if case.get("probability") is None else "gallery.caption.full"
-    if context.spec.task == "regression":
-        key = "gallery.caption.score"
-    is_right, source = case["label"] == case["predicted"], chosen.record.id
-    return context.say(
-        key,
-        id=name(case_name(context, str(case["id"])), source),
-        label=name(str(case["label"]), source),
-        predicted=name(str(case["predicted"]), source),
-        probability=number(context.numbers.probability(case.get("probability") or 0.0), source),
-        outcome=strong(context.label("gallery.right" if is_right else "gallery.wrong")),
-    )
 
 
 def _data(

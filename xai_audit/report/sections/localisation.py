@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xai_audit.evidence.records import Evidence
+from xai_audit.evidence.records import Evidence, Value
 from xai_audit.report.context import SPEC, Context, cite, heading, name, number
 from xai_audit.report.document import Block, Figure, Group, Prose, Span
 from xai_audit.report.figures import MOST_ROWS, Dot, relevance
@@ -69,6 +69,14 @@ def _inside(context: Context, subject: str, records: Sequence[Evidence]) -> Grou
     return Group(heading(context.measure_name(subject)), f"measure-{subject}", (said, *figure, whole))
 
 
+def _why_none(context: Context, record: Evidence, value: Value | None) -> str:
+    """Why there is no number: the step's state, too few cases to show, or that it does not exist."""
+    if record.status != "measured":
+        return f"status.{record.status}"
+    is_hidden = value is not None and not context.numbers.may_show(value.n)
+    return "numbers.too_few" if is_hidden else "performance.undefined"
+
+
 def _inside_row(context: Context, record: Evidence) -> Row:
     write, value = context.numbers, main_value(record)
     start = (
@@ -78,11 +86,7 @@ def _inside_row(context: Context, record: Evidence) -> Row:
     )
     if record.status != "measured" or value is None or value.estimate is None or not write.may_show(value.n):
         verdict = {"failed": "error", "not_applicable": "not_run", "measured": ""}[record.status]
-        word = (
-            context.label("performance.undefined")
-            if record.status == "measured"
-            else context.label(f"status.{record.status}")
-        )
+        word = context.label(_why_none(context, record, value))
         return (*start, cell(word, verdict=verdict), cell("–"), cell("–"), cell("–"), cell("–"), cell(cite(record.id)))
     chance, undefined = _chance(record), _undefined(record)
     interval = "–"

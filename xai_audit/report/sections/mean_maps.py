@@ -14,6 +14,7 @@ from xai_audit.report.sections.galleries import image_like_methods
 from xai_audit.report.sections.privacy import groups_shown
 from xai_audit.report.sections.regions import share_cell
 from xai_audit.report.tables import Row, cell, columns_of, table
+from xai_audit.report.trusted import WHOLE, marked, stamp_of, states
 
 MOST_SLICES = 8
 """Slices that are drawn; the table has all."""
@@ -65,8 +66,9 @@ def means_of_method(context: Context, chosen: Chosen, groups: Groups, maps: Meth
 def _mean(context: Context, label: str, part: str, one: Floats, scale: Range, *, is_drawn: bool) -> Mean:
     picture = None
     if is_drawn:
+        stamp = stamp_of(context, states(context).over(label, (part, WHOLE)))
         alt = array_alt(context, f"{context.method_name(label)}, {part}", one, is_signed=scale.is_signed)
-        picture = Image(f"mean-{part}-{label}", "image/jpeg", jpeg(map_alone(one, scale, SIDE), SIDE), alt)
+        picture = Image(f"mean-{part}-{label}", "image/jpeg", jpeg(map_alone(one, scale, SIDE), SIDE, stamp), alt)
     return Mean(float(one.min()), float(one.max()), place_of_largest(context, one), picture)
 
 
@@ -116,7 +118,8 @@ def _strip(
             end = number(context.numbers.plain(each.scale.end), source)
             remark = context.say("map.all_zero") if each.scale.end == 0 else ()
             mark = context.say("means.ends_at", end=end)
-            pictures.append(Picture(context.method_name(each.located.label), picture, remark, mark))
+            drawn = Picture(context.method_name(each.located.label), picture, remark, mark)
+            pictures.append(marked(context, drawn, states(context).over(each.located.label, (part, WHOLE))))
     count = number(context.numbers.group(len(cases)), chosen.record.id)
     return CaseStrip(context.say("means.caption", slice=name(part), cases=count), tuple(pictures))
 

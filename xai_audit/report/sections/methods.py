@@ -10,14 +10,18 @@ import numpy as np
 from xai_audit import registry
 from xai_audit.evidence.records import Evidence
 from xai_audit.report.context import SPEC, Context, cite, joined, name, number, strong
-from xai_audit.report.document import Block, Bullets, Group, Missing, Sentence, Span, Table
+from xai_audit.report.document import Block, Bullets, Cell, Group, Missing, Sentence, Span, Table
 from xai_audit.report.explained import methods_with_maps, record_of
+from xai_audit.report.sections.fits import fit_sentences
 from xai_audit.report.sections.galleries import gap_text
+from xai_audit.report.sections.missing import failure_reason
 from xai_audit.report.sections.privacy import without_ids
 from xai_audit.report.tables import Row, cell, columns_of, table
+from xai_audit.report.trusted import VERDICT as STATE_VERDICT
+from xai_audit.report.trusted import states
 
 if TYPE_CHECKING:
-    from xai_audit.spec.schema import Method
+    from xai_audit.spec.methods import Method
 
 VERDICT = {"measured": "", "failed": "error", "not_applicable": "not_run"}
 PREDICTED = "predicted"
@@ -47,10 +51,20 @@ def _row(context: Context, method: Method) -> Row:
         cell(entry.paper, SPEC),
         cell(entry.summary),
         cell(entry.limits, SPEC),
-        cell((strong(context.label("explanations.mark")),)),
+        _checked(context, method),
         cell(context.label(f"status.{status}"), verdict=VERDICT[status]),
         cell(cite(record.id)) if record else cell("–"),
     )
+
+
+def _checked(context: Context, method: Method) -> Cell:
+    """What its own checks came to, on all cases; a method without any is marked as such."""
+    if registry.method(method.use).map_kind == "none":
+        return cell(context.label("explanations.by_fidelity"))
+    state = states(context).overall(method.label)
+    if state == "untested":
+        return cell((strong(context.label("explanations.mark")),))
+    return cell(context.label(f"trust.state.{state}"), verdict=STATE_VERDICT[state])
 
 
 def _name(context: Context, method: Method) -> Span:
@@ -69,8 +83,7 @@ def _without_maps(context: Context) -> Iterator[Missing]:
 def _reason(context: Context, method: Method, record: Evidence | None) -> Sentence:
     if record is None:
         return context.say("explanations.no_step", method=_name(context, method))
-    message = record.failure.message if record.failure else context.label("none.stated")
-    reason = Span(without_ids(context, message.strip()), record.id)
+    reason = failure_reason(context, record)
     return context.say("explanations.no_maps", method=_name(context, method), reason=reason, evidence=cite(record.id))
 
 
@@ -137,6 +150,7 @@ def _said(context: Context, method: Method, record: Evidence) -> Iterator[Senten
     facts = [
         *_precision(context, record),
         *_completeness(context, record, arrays),
+        *fit_sentences(context, record, arrays),
         *_measured_beside(context, record, arrays),
         *_whole_net(context, record),
         *((Span(without_ids(context, str(text)), record.id),) for text in record.details.get("warnings", [])),
@@ -172,7 +186,7 @@ def _whole_net(context: Context, record: Evidence) -> Iterator[Sentence]:
 
 def _completeness(context: Context, record: Evidence, arrays: dict[str, np.ndarray[Any, Any]]) -> Iterator[Sentence]:
     """How far the maps of integrated gradients are from adding up, and in how many cases they do not."""
-    if "gap" not in arrays or "converged" not in arrays:
+    if "gap" not in arrays or "converged" not in arrays or "steps" not in arrays:
         return
     gaps, converged = arrays["gap"].astype(float), arrays["converged"] > 0
     is_absolute = arrays["gap_is_absolute"] > 0 if "gap_is_absolute" in arrays else np.zeros(len(gaps), dtype=bool)

@@ -11,6 +11,7 @@ from xai_audit.report.context import SPEC, Context, cite, heading, name, number
 from xai_audit.report.document import Block, Cell, Figure, Group, Prose, Sentence, Span, Table
 from xai_audit.report.figures import MOST_ROWS, Bin, Dot, confusion, forest, reliability
 from xai_audit.report.numbers import SMALL, SMALL_COUNT
+from xai_audit.report.sections.fairness import fairness
 from xai_audit.report.sections.missing import missing
 from xai_audit.report.tables import Row, cell, columns_of, table
 from xai_audit.verdict import worst_first
@@ -27,7 +28,7 @@ def section(context: Context) -> tuple[Block, ...]:
     """One group a measure: figure by slice, then table; then confusion and reliability; then what did not run."""
     records = context.of_kind(*KINDS)
     if not records:
-        return (missing(context, "missing.performance"),)
+        return (missing(context, "missing.performance"), *fairness(context))
     subjects = list(dict.fromkeys(record.subject for record in records))
     groups = [_measure(context, subject, [r for r in records if r.subject == subject]) for subject in subjects]
     return (
@@ -39,6 +40,7 @@ def section(context: Context) -> tuple[Block, ...]:
         ),
         *_warnings(context, records),
         *(group for group in groups if group),
+        *fairness(context),
         missing(context, "missing.comparison"),
     )
 
@@ -188,7 +190,8 @@ def _numbers(context: Context, record: Evidence, value: Value) -> tuple[Cell, ..
     verdict = (worst_first(answers)[0].verdict or "") if answers else ""
     word = cell(context.verdict(verdict), verdict=verdict) if verdict else cell("–")
     if value.status == "undefined" or value.estimate is None or not write.may_show(value.n):
-        reason = cell(Span(context.label("performance.undefined"), source))
+        key = "performance.undefined" if write.may_show(value.n) else "numbers.too_few"
+        reason = cell(Span(context.label(key), source))
         return (
             reason,
             cell("–"),

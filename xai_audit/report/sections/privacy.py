@@ -8,13 +8,18 @@ from collections.abc import Mapping, Sequence
 from xai_audit.report.context import Context
 from xai_audit.report.numbers import SMALL, WITHHELD
 from xai_audit.spec.schema import ImageTable
+from xai_audit.spec.tables import TableSource
 
 
 def ids_are_withheld(context: Context) -> bool:
     """Whether the column that ids come from is withheld."""
     source = context.spec.data.source
-    column = (source.id or source.image) if isinstance(source, ImageTable) else "id"
-    return column in context.spec.data.show.withhold
+    column: str | None = "id"
+    if isinstance(source, ImageTable):
+        column = source.id or source.image
+    elif isinstance(source, TableSource):
+        column = source.id
+    return column is not None and column in context.spec.data.show.withhold
 
 
 def case_name(context: Context, identifier: str) -> str:
@@ -36,13 +41,23 @@ def without_ids(context: Context, text: str) -> str:
     return text
 
 
-def shown_counts(context: Context, counts: Sequence[int]) -> list[int]:
-    """Counts of groups that add up to a known total: small ones hidden, and a neighbour too where a sum would tell."""
+def shown_counts(context: Context, counts: Sequence[int], known: Sequence[bool] = ()) -> list[int]:
+    """Counts of groups that add up to a known total: small ones hidden, and a neighbour too where a sum would tell.
+
+    Counts marked as `known` stand elsewhere in the report: to hide them here would hide nothing.
+    """
     shown = [count if context.numbers.may_show(count) else SMALL for count in counts]
-    others = [place for place, count in enumerate(shown) if count > 0]
+    others = [place for place, count in enumerate(shown) if count > 0 and not (known and known[place])]
     if shown.count(SMALL) == 1 and others:
         shown[min(others, key=lambda place: counts[place])] = WITHHELD
     return shown
+
+
+def are_slices(context: Context, column: str, values: Sequence[str]) -> list[bool]:
+    """Which values of a column are a slice of their own, whose size the report gives."""
+    filters = [part.where[column] for part in context.spec.slices if set(part.where) == {column}]
+    own = {str(each.equals) for each in filters if each.equals is not None}
+    return [value in own for value in values]
 
 
 def groups_shown(context: Context, members: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 from xai_audit.report.context import FINDINGS, MANIFEST, SPEC, Context, joined, name, number
 from xai_audit.report.document import Block, Bullets, Prose, Question, Sentence
+from xai_audit.report.sections.trust import counts
 from xai_audit.report.sections.verdicts import (
     MOST_BROKEN,
     broken_steps,
@@ -12,7 +16,12 @@ from xai_audit.report.sections.verdicts import (
     tally,
     worries,
 )
-from xai_audit.spec.schema import Text
+from xai_audit.report.sentences import brief_sentences
+from xai_audit.report.trusted import States, listed, states
+from xai_audit.spec.base import Text
+
+if TYPE_CHECKING:
+    from xai_audit.verdict import Finding
 
 LONGEST_USE = 200
 """Characters of the owner's words that the decision page holds."""
@@ -20,7 +29,7 @@ LONGEST_USE = 200
 
 def section(context: Context) -> tuple[Block, ...]:
     """State, counts, and the four questions of the signatory."""
-    questions = (("use", _use), ("tested", _tested), ("worries", worries), ("decide", _decide))
+    questions = (("use", _use), ("tested", _tested), ("worries", _worries), ("decide", _decide))
     return (
         Prose((_identity(context),), "note"),
         tally(context),
@@ -58,20 +67,52 @@ def _tested(context: Context) -> tuple[Block, ...]:
     slices = context.count_of("tested.slices", len(context.spec.slices), SPEC)
     methods = context.count_of("tested.methods", len(context.spec.methods), SPEC)
     criteria = context.count_of("tested.criteria", len(context.spec.criteria), SPEC)
-    return (Prose((joined((done, slices, methods, criteria)),)), *_gaps(context))
+    found = states(context)
+    trusted: tuple[Block, ...] = (Prose(tuple(counts(context, found))),) if found.are_judged else ()
+    return (Prose((joined((done, slices, methods, criteria)),)), *trusted, *_gaps(context))
 
 
 def _gaps(context: Context) -> tuple[Block, ...]:
     broken, unanswered = broken_steps(context), not_run(context)
     if not broken and not unanswered:
-        return (Prose((context.say("tested.all_ran"), context.say("tested.never_assessed"))),)
+        return (Prose((context.say("tested.all_ran"), _never(context))),)
     items = [entry.brief for entry in broken[: MOST_BROKEN - 1]]
     if len(broken) > len(items):
         items.append(context.count_of("attention.more", len(broken) - len(items), FINDINGS))
     if unanswered:
         ids = joined([(name(finding.id),) for finding in unanswered[:8]], ", ")
         items.append(context.count_of("tested.unanswered", len(unanswered), FINDINGS, ids=ids))
-    return (Prose((context.say("tested.gaps"),), "strong"), Bullets((*items, context.say("tested.never_assessed"))))
+    return (Prose((context.say("tested.gaps"),), "strong"), Bullets((*items, _never(context))))
+
+
+def _never(context: Context) -> Sentence:
+    """What this audit was not about."""
+    return context.say("tested.never_assessed_checked" if states(context).are_judged else "tested.never_assessed")
+
+
+def _worries(context: Context) -> tuple[Block, ...]:
+    """The worst findings; and what no criterion asks for: explanations and trees that may not be relied on."""
+    beyond = tuple(_beyond(context))
+    return (*worries(context), *((Bullets(beyond),) if beyond else ()))
+
+
+def _beyond(context: Context) -> Iterator[Sentence]:
+    found = states(context)
+    doubted = _doubted(found)
+    if doubted:
+        yield context.count_of("worries.explanations", len(doubted), FINDINGS, methods=listed(context, doubted))
+    for finding in _not_valid(context):
+        yield joined(brief_sentences(context, finding))
+
+
+def _doubted(found: States) -> tuple[str, ...]:
+    """Methods that are not trusted on every slice."""
+    return tuple(method for method in found.methods if set(found.by_slice(method).values()) != {"trusted"})
+
+
+def _not_valid(context: Context) -> tuple[Finding, ...]:
+    """Trees whose rules may not be taken for the model's; they are minor, so no card names them."""
+    return tuple(finding for finding in context.findings if finding.reason == "surrogate_not_valid")
 
 
 def _decide(context: Context) -> tuple[Block, ...]:
@@ -82,6 +123,8 @@ def _decide(context: Context) -> tuple[Block, ...]:
         covers = context.count_of("decide.open", len(opened), FINDINGS)
     else:
         covers = context.say("decide.none_open")
+        if _doubted(states(context)) or _not_valid(context):
+            covers = joined([covers, context.say("decide.beyond")])
     unsigned = context.say("decide.unsigned")
     return (Prose((context.say("decide.ask"), covers)), Prose((unsigned,), "note"))
 

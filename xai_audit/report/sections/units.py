@@ -19,7 +19,7 @@ from xai_audit.report.sections.privacy import case_name
 from xai_audit.report.tables import Row, cell, columns_of, table
 
 if TYPE_CHECKING:
-    from xai_audit.spec.schema import ActivationMaps
+    from xai_audit.spec.methods import ActivationMaps
 
 BUDGET = 120
 """Pictures of units in a report; fewer units are drawn where there would be more, and the table has all."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from xai_audit.report.context import FINDINGS, Context, number
 from xai_audit.report.document import Block, Bullets, Count, FindingCard, Prose, Sentence, Tally
 from xai_audit.report.sentences import brief_sentences, brief_step, finding_sentences, record_of, step_sentence
+from xai_audit.report.trusted import VERDICT, state_of
 from xai_audit.verdict import overall, worst_first
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 ORDER: tuple[Verdict, ...] = ("pass", "fail", "inconclusive", "not_run", "error", "waived")
 KINDS = (
-    "data_profile", "predictions", "cases", "pass", "explanation", "performance", "calibration", "localisation",
+    "data_profile", "predictions", "cases", "pass", "explanation", "performance", "calibration", "fairness",
+    "localisation", "probe", "quality", "global", "surrogate", "reasons",
 )  # fmt: skip
 """Kinds of steps, those that others rest on first."""
 MOST_WORRIES = 3
@@ -119,11 +121,15 @@ def _others(context: Context, blocking: list[Finding]) -> tuple[Block, ...]:
 def card(context: Context, finding: Finding, *, brief: bool = False) -> FindingCard:
     """A finding as a card; a brief one leaves the limit's author to the full list and keeps the anchor there."""
     sentences = (brief_sentences if brief else finding_sentences)(context, finding)
+    verdict: str = finding.verdict or "observation"
+    word = context.verdict(finding.verdict)
+    if finding.kind == "trust":
+        verdict, word = VERDICT[state_of(finding)], context.label(f"trust.state.{state_of(finding)}")
     return FindingCard(
         "" if brief else f"finding-{finding.id}",
         finding.id,
-        finding.verdict or "observation",
-        context.verdict(finding.verdict),
+        verdict,
+        word,
         context.label(f"severity.{finding.severity}") if finding.severity else "",
         sentences,
     )

@@ -1,0 +1,1 @@
+"""Known answers that the installed version must give: `xai-audit selftest`."""
