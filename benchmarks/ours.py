@@ -18,7 +18,8 @@ from xai_audit.explain.by_queries import explain_by_queries
 from xai_audit.explain.cost import is_pass_reader
 from xai_audit.explain.explained import Batch, Explained, Limits, Outcome
 from xai_audit.model.audited import AuditedModel
-from xai_audit.spec.schema import AuditSpec, Method, Model
+from xai_audit.spec.methods import Method
+from xai_audit.spec.schema import AuditSpec, Model
 
 Pixels = npt.NDArray[np.float32]
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks.results import RESULTS, Machine, Memory, Results, Row, Wall, read
 from benchmarks.works import FEW_ROUNDS
@@ -41,9 +43,33 @@ net's tail alone, or none of it where the tail is linear (fewer passes); occlusi
 DEVICES = {"cpu": "CPU", "cuda": "GPU"}
 
 
+SHAPLEY = RESULTS / "shapley" / "solar-cells.json"
+
+
 def page(files: Iterable[Path]) -> str:
     """The page for the results that are there."""
-    return "\n".join([HEAD, *(_device(path.stem, read(path)) for path in sorted(files))])
+    devices = [_device(path.stem, read(path)) for path in sorted(files)]
+    return "\n".join([HEAD, *devices, *([_shapley(json.loads(SHAPLEY.read_text()))] if SHAPLEY.exists() else [])])
+
+
+def _shapley(found: dict[str, Any]) -> str:
+    """How far Shapley values are from the truth at equal queries."""
+    text = f"""## Shapley values
+
+Median over {found["pictures"]} pictures of the relative error (L2) of mode kernel with `tolerance: 0`, and of two peers
+at the same numbers of queries, on the net of the solar cells audit: `python -m benchmarks.shapley`. Truth:
+{"; ".join(f"{setting['name']}, {setting['reference']}" for setting in found["settings"])}.
+
+"""
+    keys = list(dict.fromkeys((entry["setting"], entry["queries"]) for entry in found["errors"]))
+    names = list(dict.fromkeys(entry["estimator"] for entry in found["errors"]))
+    errors = {(entry["setting"], entry["queries"], entry["estimator"]): entry["error"] for entry in found["errors"]}
+    rows = []
+    for setting, queries in keys:
+        cells = [_number(errors[setting, queries, name]) for name in names]
+        share = errors[setting, queries, names[0]] / errors[setting, queries, names[1]]
+        rows.append((setting, str(queries), *cells, f"{share:.2f}"))
+    return text + _table(("players", "queries", *names, "ours by shap's"), rows) + "\n"
 
 
 def _device(name: str, results: Results) -> str:

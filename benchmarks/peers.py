@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -18,8 +19,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.subject import Subject
+from benchmarks.subject import Subject, memory_format
 from benchmarks.works import CAMS, LAST
+from xai_audit.data.superpixels import label_map
+from xai_audit.explain.baselines import superpixel_means
+from xai_audit.spec.methods import Grid
 
 Found = dict[str, np.ndarray]
 """Maps (images, height, width) by method label; signed maps of pixels as (images, channels, height, width)."""
@@ -142,6 +146,102 @@ def captum_noise_tunnel(subject: Subject, arguments: Mapping[str, Any]) -> Found
     return {"smooth_grad": _array(maps)}
 
 
+def lime_package(subject: Subject, arguments: Mapping[str, Any]) -> Found:
+    """LimeImageExplainer of lime on our superpixels, batches of 10, the probability of the predicted class."""
+    from lime.lime_image import LimeImageExplainer
+
+    cells = _cells(subject)
+
+    def classifier(images: np.ndarray) -> np.ndarray:
+        given = torch.from_numpy(np.moveaxis(images, 3, 1)).to(subject.inputs.device)
+        return _array(subject.module(given.contiguous(memory_format=memory_format(subject.module))).softmax(1))
+
+    explainer, maps = LimeImageExplainer(random_state=0), []
+    for image, chosen in zip(subject.inputs, subject.classes.tolist(), strict=True):
+        with _quiet(), torch.no_grad():
+            found = explainer.explain_instance(
+                np.moveaxis(_array(image), 0, 2).astype(np.float32), classifier, (chosen,), top_labels=None,
+                num_samples=arguments["samples"], segmentation_fn=lambda _: cells,
+            )  # fmt: skip
+        values = np.array([value for _, value in sorted(found.local_exp[chosen])])
+        maps.append(values[cells])
+    return {"lime": np.stack(maps)}
+
+
+def captum_lime(subject: Subject, arguments: Mapping[str, Any], rows: int = 1) -> Found:
+    """Lime of captum on our superpixels and fills; `rows` copies a pass, one by default."""
+    from captum.attr import Lime
+
+    cells, maps = _cells(subject), []
+    for image, chosen in zip(subject.inputs, subject.classes.tolist(), strict=True):
+        cover = torch.from_numpy(superpixel_means(_array(image), cells)).to(image.device)
+        with torch.no_grad():
+            made = Lime(subject.module).attribute(
+                image[None], target=chosen, baselines=cover[None], n_samples=arguments["samples"],
+                feature_mask=torch.from_numpy(cells).to(image.device)[None, None], perturbations_per_eval=rows,
+            )  # fmt: skip
+        maps.append(_array(made)[0, 0])
+    return {"lime": np.stack(maps)}
+
+
+def captum_lime_batched(subject: Subject, arguments: Mapping[str, Any]) -> Found:
+    """The same with as many copies a pass as fill a batch."""
+    return captum_lime(subject, arguments, arguments["rows"])
+
+
+def shap_kernel(subject: Subject, arguments: Mapping[str, Any]) -> Found:
+    """KernelExplainer of shap on our players and fills through a function of masks, no player left out; our batches."""
+    with _quiet(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of other packages' future
+        from shap import KernelExplainer
+
+    cells, maps = torch.from_numpy(_cells(subject)).to(subject.inputs.device), []
+    players = int(cells.max()) + 1
+    for image, chosen in zip(subject.inputs, subject.classes.tolist(), strict=True):
+
+        def worth(masks: np.ndarray, image: Tensor = image, chosen: int = chosen) -> np.ndarray:
+            shown = torch.from_numpy(np.asarray(masks, np.float32)).to(image.device).split(arguments["rows"])
+            copies = (_in_format(rows[:, cells][:, None] * image, subject) for rows in shown)
+            return _array(torch.cat([subject.module(batch)[:, chosen] for batch in copies])).astype(np.float64)
+
+        with _quiet(), torch.no_grad():
+            explainer = KernelExplainer(worth, np.zeros((1, players)))
+            values = explainer.shap_values(
+                np.ones((1, players)), nsamples=arguments["samples"], l1_reg=False, silent=True
+            )
+        maps.append(np.asarray(values)[0][_cells(subject)])
+    return {"shap": np.stack(maps)}
+
+
+def captum_kernel_shap(subject: Subject, arguments: Mapping[str, Any], rows: int = 1) -> Found:
+    """KernelShap of captum on our players and fills; `rows` copies a pass, one by default."""
+    from captum.attr import KernelShap
+
+    cells, maps = torch.from_numpy(_cells(subject)).to(subject.inputs.device), []
+    for image, chosen in zip(subject.inputs, subject.classes.tolist(), strict=True):
+        with torch.no_grad():
+            made = KernelShap(subject.module).attribute(
+                image[None], target=chosen, baselines=0, n_samples=arguments["samples"],
+                feature_mask=cells[None, None], perturbations_per_eval=rows,
+            )  # fmt: skip
+        maps.append(_array(made)[0, 0])
+    return {"shap": np.stack(maps)}
+
+
+def captum_kernel_shap_batched(subject: Subject, arguments: Mapping[str, Any]) -> Found:
+    """The same with as many copies a pass as fill a batch."""
+    return captum_kernel_shap(subject, arguments, arguments["rows"])
+
+
+def _in_format(images: Tensor, subject: Subject) -> Tensor:
+    return images.contiguous(memory_format=memory_format(subject.module))
+
+
+def _cells(subject: Subject) -> np.ndarray:
+    """The 7 x 7 cells of our work."""
+    return label_map(Grid(), np.zeros(subject.inputs.shape[1:], np.float32), "benchmark")
+
+
 def _array(maps: Tensor) -> np.ndarray:
     return maps.detach().float().cpu().numpy()
 
@@ -157,5 +257,11 @@ PEERS: Mapping[str, Peer] = {
     "captum_integrated_gradients_batched": Peer(
         "captum, batches of 8", ("captum",), partial(captum_integrated_gradients, rows=8)
     ),
+    "lime_package": Peer("lime", ("lime",), lime_package),
+    "captum_lime": Peer("captum", ("captum",), captum_lime),
+    "captum_lime_batched": Peer("captum, full batches", ("captum",), captum_lime_batched),
+    "shap_kernel": Peer("shap, l1_reg=False", ("shap",), shap_kernel),
+    "captum_kernel_shap": Peer("captum", ("captum",), captum_kernel_shap),
+    "captum_kernel_shap_batched": Peer("captum, full batches", ("captum",), captum_kernel_shap_batched),
     "captum_noise_tunnel": Peer("captum", ("captum",), captum_noise_tunnel),
 }

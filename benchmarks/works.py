@@ -91,6 +91,26 @@ def _smooth(images: int, target: float) -> Work:
     )
 
 
+def _lime(images: int, target: float, rows: int) -> Work:
+    """1000 queries over a grid of 49 superpixels, in the mean colour of each: by our preset, and as published."""
+    method = {"use": "lime", "segments": {"grid": (7, 7)}}
+    peers = ("lime_package", "captum_lime", "captum_lime_batched")
+    arguments = {"samples": 1000, "rows": rows}
+    return Work(
+        f"lime, 1000 queries; {_images(images)}", (method,), images, Passes(1000), target, peers, arguments=arguments
+    )
+
+
+def _shap(images: int, target: float, rows: int) -> Work:
+    """1000 queries over a grid of 49 players in the mean colour, all of them asked."""
+    method = {"use": "shap", "players": {"grid": (7, 7)}, "evaluations": 1000, "tolerance": 0}
+    peers = ("shap_kernel", "captum_kernel_shap", "captum_kernel_shap_batched")
+    arguments = {"samples": 1000, "rows": rows}
+    return Work(
+        f"shap, 1000 queries; {_images(images)}", (method,), images, Passes(1000), target, peers, arguments=arguments
+    )
+
+
 def _images(images: int) -> str:
     return "1 image" if images == 1 else f"{images} images"
 
