@@ -251,7 +251,7 @@ def test_the_qualification_of_the_tool_is_cited(tmp_path: Path, loans_html: str)
     cover = text_in(loans_html.split('id="section-1"')[1].split('id="section-2"')[0]).replace("\u00a0", " ")
     assert "Version 0.1.0 on 8 March 2026: 41 of 41 known answers right." in cover
     none = render_html(report_of(made_of(tmp_path, qualification=None, explained=1))).decode()
-    assert "None; the self-test of this installation is not on record." in text_in(none)
+    assert "None on record in the folder of this run" in text_in(none)
 
 
 def test_a_failed_self_test_is_said(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ REASONS: dict[str, str] = {
     "waived": "Not met; a named person has decided to live with it until a date.",
     "waiver_expired": "Not met, and the waiver has run out.",
     "bad_cases": "Cases that could not be read and are in no number.",
-    "training_overlap": "Cases that are training images.",
+    "training_overlap": "Cases that are in the training data.",
     "training_near_overlap": "Cases that look almost like training images.",
     "training_not_declared": "Overlap with the training data was not looked for.",
     "duplicates": "Cases that are the same image.",

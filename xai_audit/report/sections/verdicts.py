@@ -23,7 +23,7 @@ KINDS = (
 )  # fmt: skip
 """Kinds of steps, those that others rest on first."""
 MOST_WORRIES = 3
-MOST_BROKEN = 4
+MOST_BROKEN = 3
 
 
 def tally(context: Context) -> Tally:
