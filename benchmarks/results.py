@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -122,6 +124,22 @@ def read(path: Path) -> Results:
     kept = json.loads(path.read_text())
     parts = {name: tuple(make(**entry) for entry in kept.pop(name)) for name, make in PARTS.items()}
     return Results(machine=Machine(**kept.pop("machine")), **kept, **parts)
+
+
+def with_newer(stored: Results, newer: Results, order: Sequence[str]) -> Results:
+    """The stored results with those of some works measured anew, in the order of the works' names.
+
+    Raises ValueError where they come from machines that differ in more than the number of rounds.
+    """
+    if replace(stored.machine, repeats=0) != replace(newer.machine, repeats=0):
+        raise ValueError(f"stored on {stored.machine}, measured on {newer.machine}: measure all works together")
+    anew = {row.work for row in newer.rows}
+
+    def both(name: str) -> tuple[Any, ...]:
+        kept = [entry for entry in getattr(stored, name) if entry.work not in anew]
+        return tuple(sorted([*kept, *getattr(newer, name)], key=lambda entry: order.index(entry.work)))
+
+    return replace(stored, **{name: both(name) for name in ("rows", "wall", "agreement", "setup")})
 
 
 def row_keys() -> tuple[str, ...]:

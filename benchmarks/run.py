@@ -21,7 +21,7 @@ from benchmarks.machine import this_machine
 from benchmarks.ours import explain, maps, prepared
 from benchmarks.peers import PEERS
 from benchmarks.raw import Raw, precise
-from benchmarks.results import RESULTS, Agreement, Results, Row, Setup, Wall, write
+from benchmarks.results import RESULTS, Agreement, Results, Row, Setup, Wall, read, with_newer, write
 from benchmarks.subject import Subject, audited_model, model_spec, pictures, subject
 from benchmarks.timing import Run, Spent, in_turn
 from benchmarks.works import ROWS, WORKS, Kind, Work
@@ -128,7 +128,7 @@ def main() -> None:
         "--repeats", type=int, default=5, help="rounds of which the median is taken; 3 at most for long works"
     )
     parser.add_argument("--threads", type=int, help="torch's threads on the CPU; default: torch's own choice")
-    parser.add_argument("--work", default="", help="only works whose name has this text; the file is not written")
+    parser.add_argument("--work", default="", help="only works whose name has this text; the others stay as stored")
     parser.add_argument("--no-memory", action="store_true", help="leave out the memory of each method")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the file")
     given = parser.parse_args()
@@ -139,8 +139,6 @@ def main() -> None:
     for work in (work for work in WORKS[given.device] if given.work in work.name):
         measured.append(measure(work, model, given.device, given.repeats))
         print(*map(told, measured[-1].rows), sep="\n", flush=True)
-    if given.work:
-        return
     results = Results(
         machine=this_machine(given.device, given.repeats),
         rows=tuple(row for entry in measured for row in entry.rows),
@@ -149,8 +147,10 @@ def main() -> None:
         setup=tuple(entry.setup for entry in measured),
     )
     path = given.out / f"{given.device}.json"
+    if given.work:
+        results = with_newer(read(path), results, [work.name for work in WORKS[given.device]])
     write(results, path)
-    if not given.no_memory:
+    if not (given.no_memory or given.work):
         write(replace(results, memory=memory.measure_all(given.device)), path)
 
 

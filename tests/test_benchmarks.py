@@ -12,7 +12,7 @@ from torch import nn
 from benchmarks.agreement import correlation
 from benchmarks.page import PAGE, page
 from benchmarks.raw import Raw, batches
-from benchmarks.results import RESULTS, Machine, Memory, Results, Row, Setup, Wall, read, row_keys, write
+from benchmarks.results import RESULTS, Machine, Memory, Results, Row, Setup, Wall, read, row_keys, with_newer, write
 from benchmarks.subject import Subject, pictures
 from benchmarks.timing import in_turn
 from benchmarks.works import WORKS
@@ -160,3 +160,18 @@ def test_pictures_are_the_same_each_time_and_in_range() -> None:
     assert np.array_equal(first, second)
     assert first.min() >= 0 and first.max() <= 1
     assert not np.array_equal(first[0], first[1])
+
+
+def test_works_measured_anew_take_the_place_of_the_stored_ones(results: Results) -> None:
+    row = results.rows[0]
+    later = replace(row, work="later", ours_seconds=9.0)
+    newer = replace(results, rows=(later,), wall=(Wall("later", "captum", 9.0, 2.0, 3.0),), setup=(Setup("later", 2),))
+    both = with_newer(results, newer, ["later", "work"])
+    assert [(entry.work, entry.ours_seconds) for entry in both.rows] == [("later", 9.0), ("work", 0.5), ("work", 0.5)]
+    assert [entry.work for entry in both.wall] == ["later", "work", "work"]
+    again = with_newer(both, replace(newer, rows=(replace(later, ours_seconds=8.0),)), ["later", "work"])
+    assert [entry.ours_seconds for entry in again.rows] == [8.0, 0.5, 0.5]
+    assert again.memory == results.memory
+    elsewhere = replace(newer, machine=replace(newer.machine, cores=16))
+    with pytest.raises(ValueError, match="measure all works together"):
+        with_newer(results, elsewhere, ["later", "work"])

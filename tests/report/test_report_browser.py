@@ -94,7 +94,9 @@ def test_pictures_of_one_case_stand_side_by_side(browser: Any, every_file: Path,
     tops = page.evaluate("[...document.querySelector('#gallery-random .pictures').children].map(e => e.offsetTop)")
     assert len(tops) == 16
     assert tops.count(tops[0]) == least
-    images = page.evaluate("[...document.querySelectorAll('#gallery-random .pictures img')].map(e => e.getBoundingClientRect())")
+    images = page.evaluate(
+        "[...document.querySelectorAll('#gallery-random .pictures img')].map(e => e.getBoundingClientRect())"
+    )
     assert all(abs(each["width"] - images[0]["width"]) < 1 and each["width"] > 80 for each in images)
 
 
