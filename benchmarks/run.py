@@ -24,7 +24,7 @@ from benchmarks.raw import Raw, precise
 from benchmarks.results import RESULTS, Agreement, Results, Row, Setup, Wall, read, with_newer, write
 from benchmarks.subject import Subject, audited_model, model_spec, pictures, subject
 from benchmarks.timing import Run, Spent, in_turn
-from benchmarks.works import ROWS, WORKS, Kind, Work
+from benchmarks.works import LONG, ROWS, WORKS, Kind, Work
 from xai_audit import registry
 from xai_audit.model.audited import AuditedModel
 
@@ -120,6 +120,11 @@ def told(row: Row) -> str:
     return f"{ours}; {row.peer} {row.peer_version}: {row.peer_ratio:.3g} of raw, {times:.3g} times ours"
 
 
+def _chosen(device: Kind, name: str) -> list[Work]:
+    """All works whose times are stored; with a name those that have it, the long ones too."""
+    return [work for work in (*WORKS[device], *LONG[device]) if name in work.name] if name else list(WORKS[device])
+
+
 def main() -> None:
     """Measure the works of one device and write its file."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -128,7 +133,11 @@ def main() -> None:
         "--repeats", type=int, default=5, help="rounds of which the median is taken; 3 at most for long works"
     )
     parser.add_argument("--threads", type=int, help="torch's threads on the CPU; default: torch's own choice")
-    parser.add_argument("--work", default="", help="only works whose name has this text; the others stay as stored")
+    parser.add_argument(
+        "--work",
+        default="",
+        help="only works whose name has this text, long ones too, whose times are printed and not stored",
+    )
     parser.add_argument("--no-memory", action="store_true", help="leave out the memory of each method")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the file")
     given = parser.parse_args()
@@ -136,9 +145,12 @@ def main() -> None:
         torch.set_num_threads(given.threads)
     model = audited_model(given.device)
     measured: list[Measured] = []
-    for work in (work for work in WORKS[given.device] if given.work in work.name):
+    for work in _chosen(given.device, given.work):
         measured.append(measure(work, model, given.device, given.repeats))
         print(*map(told, measured[-1].rows), sep="\n", flush=True)
+    stored = [work.name for work in WORKS[given.device]]
+    if any(entry.setup.work not in stored for entry in measured):
+        return
     results = Results(
         machine=this_machine(given.device, given.repeats),
         rows=tuple(row for entry in measured for row in entry.rows),
@@ -148,7 +160,7 @@ def main() -> None:
     )
     path = given.out / f"{given.device}.json"
     if given.work:
-        results = with_newer(read(path), results, [work.name for work in WORKS[given.device]])
+        results = with_newer(read(path), results, stored)
     write(results, path)
     if not (given.no_memory or given.work):
         write(replace(results, memory=memory.measure_all(given.device)), path)

@@ -138,5 +138,10 @@ CUDA = (
     _smooth(16, 1.05),
 )
 WORKS: Mapping[Kind, tuple[Work, ...]] = {"cpu": CPU, "cuda": CUDA}
+LONG: Mapping[Kind, tuple[Work, ...]] = {
+    "cpu": (_lime(1, 1.08, 16), _lime(8, 1.08, 16), _shap(1, 1.08, 16), _shap(8, 1.08, 16)),
+    "cuda": (_lime(1, 1.3, 64), _lime(8, 1.3, 64), _shap(1, 1.3, 64), _shap(8, 1.3, 64)),
+}
+"""Works of thousands of forwards a run: measured where `--work` names them, printed and not stored."""
 ROWS: Mapping[Kind, int] = {"cpu": 16, "cuda": 64}
 """Rows of a batch of raw passes: what our engine takes, too."""
