@@ -76,7 +76,7 @@ def _gaps(context: Context) -> tuple[Block, ...]:
     broken, unanswered = broken_steps(context), not_run(context)
     if not broken and not unanswered:
         return (Prose((context.say("tested.all_ran"), _never(context))),)
-    items = [entry.brief for entry in broken[: MOST_BROKEN]]
+    items = [entry.brief for entry in broken[:MOST_BROKEN]]
     if len(broken) > len(items):
         items.append(context.count_of("attention.more", len(broken) - len(items), FINDINGS))
     if unanswered:
