@@ -10,6 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from attached import WHEN, attachments
+from fixture_checks import CHECKED
 from fixture_run import EVERY_METHOD, LEANING, Made, Wish, make_run
 from fixture_table import make_table_run
 
@@ -55,15 +56,6 @@ def every_report(every: Made) -> Report:
 @pytest.fixture(scope="session")
 def every_html(every_report: Report) -> str:
     return render_html(every_report).decode()
-
-
-CHECKED = {
-    "grad_cam": "trusted",
-    "guided_backprop": "failed",
-    "occlusion": "weak",
-    "lime": "weak",
-    "shap": "trusted",
-}
 
 
 @pytest.fixture(scope="session")

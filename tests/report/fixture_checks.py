@@ -134,3 +134,12 @@ def _agreement(methods: Sequence[str], part: str, n: int) -> Made:
     values.append(Value("kendall_w", 0.41, None, None, n, "score"))
     details: dict[str, Any] = {"cases": n, "most_different": []}
     return "agreement", None, part, tuple(values), details, {"draws": np.zeros(4)}, None
+
+
+CHECKED = {
+    "grad_cam": "trusted",
+    "guided_backprop": "failed",
+    "occlusion": "weak",
+    "lime": "weak",
+    "shap": "trusted",
+}

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import CHECKED
-from fixture_checks import OBJECTIONS
+from fixture_checks import CHECKED, OBJECTIONS
 from fixture_run import Made, Wish, make_run
 from PIL import Image as Pillow
 from rich.console import Console
