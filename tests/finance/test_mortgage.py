@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import importlib
-import importlib.util
 import shutil
 import sys
 from collections.abc import Iterator
