@@ -117,6 +117,15 @@ def _range(value: dict[str, Any]) -> str:
     return f" ({', '.join(said)})" if said else ""
 
 
+_MAPS = {
+    "layer": "one value a cell of the layer",
+    "pixels": "one value a pixel",
+    "windows": "one value a pixel",
+    "segments": "one value a superpixel or feature",
+    "none": "none",
+}
+
+
 def _methods() -> Iterator[str]:
     yield (
         HEAD + "# Explanation methods\n\nWhat `use:` may name under `methods:`. `xai-audit methods` prints this list.\n"
@@ -127,13 +136,14 @@ def _methods() -> Iterator[str]:
             ("", ""),
             ("source", entry.paper),
             ("reads", ", ".join(entry.needs)),
-            ("map", f"one value a {'cell of the layer' if entry.map_kind == 'layer' else 'pixel'}"),
+            ("map", _MAPS[entry.map_kind]),
             ("channels become one value by", entry.reduction),
             ("cannot show", entry.limits),
             ("code", f"`{entry.call}`"),
         )
-    yield "\n## Not available yet\n\nA spec that names one of these is refused: "
-    yield ", ".join(f"`{name}`" for name in registry.NOT_YET["method"]) + ".\n"
+    if registry.NOT_YET["method"]:
+        yield "\n## Not available yet\n\nA spec that names one of these is refused: "
+        yield ", ".join(f"`{name}`" for name in registry.NOT_YET["method"]) + ".\n"
 
 
 def _measures() -> Iterator[str]:

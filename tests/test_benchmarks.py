@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch import nn
 
+from benchmarks import dissection
 from benchmarks.agreement import correlation
 from benchmarks.page import PAGE, page
 from benchmarks.raw import Raw, batches
 from benchmarks.results import RESULTS, Machine, Memory, Results, Row, Setup, Wall, read, row_keys, with_newer, write
-from benchmarks.subject import Subject, pictures
+from benchmarks.subject import Subject, audited_model, pictures
 from benchmarks.timing import in_turn
 from benchmarks.works import WORKS
 from xai_audit import registry
@@ -175,3 +176,20 @@ def test_works_measured_anew_take_the_place_of_the_stored_ones(results: Results)
     elsewhere = replace(newer, machine=replace(newer.machine, cores=16))
     with pytest.raises(ValueError, match="measure all works together"):
         with_newer(results, elsewhere, ["later", "work"])
+
+
+def test_a_dissection_that_is_timed_reads_every_picture_and_finds_its_masks(tmp_path: Path) -> None:
+    details = dissection.dissect(audited_model("cpu"), tmp_path / "few.npz", 3, "layer4")()
+    assert (details["cases"], details["parameters"]["grid"]) == (3, [7, 7])
+    assert [concept["name"] for concept in details["concepts"]] == ["large", "middle", "small"]
+    shares = [side**2 / 224**2 for side in dissection.SIDES]
+    assert [concept["prevalence"] for concept in details["concepts"]] == pytest.approx(shares)
+
+
+def test_the_page_tells_a_stored_dissection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = dissection.Entry("layer4", 2000, 3, 200, "a CPU", 2, "2.14", 3, 90.0, 60.0, 1.5, 2.2, 1, 0)
+    monkeypatch.setattr("benchmarks.page.DISSECTION", tmp_path / "cpu.json")
+    (tmp_path / "cpu.json").write_text(json.dumps(asdict(found)))
+    assert "| layer4 | 90 | 60 | 1.5 | 2.2 | yes |" in page([])
+    (tmp_path / "cpu.json").write_text(json.dumps(asdict(replace(found, ratio=2.3))))
+    assert "| 2.3 | 2.2 | no |" in page([])

@@ -33,7 +33,7 @@ def test_look_ups_fail_for_what_is_not_listed() -> None:
     assert registry.method("saliency").name == "saliency"
     assert registry.measure("ece").group == "calibration"
     with pytest.raises(KeyError):
-        registry.method("tcav")
+        registry.method("no_such_method")
 
 
 def test_parts_are_further_numbers_of_measures_that_exist() -> None:

@@ -431,7 +431,8 @@ def methods(as_json: bool) -> None:
     click.echo("For criteria only")
     for part in registry.PARTS:
         click.echo(f"  {part.name:<32} {part.summary}")
-    click.echo("Not available yet: " + ", ".join((*registry.NOT_YET["method"], *registry.NOT_YET["measure"])))
+    if later := (*registry.NOT_YET["method"], *registry.NOT_YET["measure"]):
+        click.echo("Not available yet: " + ", ".join(later))
 
 
 @main.command()

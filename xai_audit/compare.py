@@ -53,6 +53,18 @@ class TrustChange:
 
 
 @dataclass(frozen=True)
+class ConceptChange:
+    """A spurious concept of which a method says something else than before; `absent` where a run says nothing."""
+
+    method: str
+    concept: str
+    class_: str
+    """Empty where it speaks of several classes, or of none."""
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Two runs side by side."""
 
@@ -62,6 +74,7 @@ class Comparison:
     criteria: tuple[CriterionChange, ...]
     unchanged: int
     trust: tuple[TrustChange, ...] = ()
+    concepts: tuple[ConceptChange, ...] = ()
 
     @property
     def worse(self) -> tuple[CriterionChange, ...]:
@@ -81,10 +94,10 @@ def compare_runs(before: Path, after: Path) -> Comparison:
     old, new = read_run(before), read_run(after)
     criteria = list(_criteria(_findings(old, "criterion"), _findings(new, "criterion")))
     trust = tuple(_trust(_findings(old, "trust"), _findings(new, "trust")))
+    concepts = tuple(_concepts(_findings(old, "concept"), _findings(new, "concept")))
     changed = tuple(c for c in criteria if c.before != c.after or c.estimate_before != c.estimate_after)
-    return Comparison(
-        _name(old), _name(new), (*_inputs(old, new), *_spec(old, new)), changed, len(criteria) - len(changed), trust
-    )
+    inputs = (*_inputs(old, new), *_spec(old, new))
+    return Comparison(_name(old), _name(new), inputs, changed, len(criteria) - len(changed), trust, concepts)
 
 
 def _name(run: RunRecord) -> str:
@@ -106,6 +119,15 @@ def _trust(old: dict[str, Finding], new: dict[str, Finding]) -> Iterator[TrustCh
         one = b or a
         if one is not None and states[0] != states[1]:
             yield TrustChange(str(one.method), str(one.slice), *states)
+
+
+def _concepts(old: dict[str, Finding], new: dict[str, Finding]) -> Iterator[ConceptChange]:
+    for identifier in dict.fromkeys((*old, *new)):
+        a, b = old.get(identifier), new.get(identifier)
+        states = [finding.reason.removeprefix("concept_") if finding else "absent" for finding in (a, b)]
+        one = b or a
+        if one is not None and states[0] != states[1]:
+            yield ConceptChange(str(one.method), str(one.concept), one.class_ or "", *states)
 
 
 def _criteria(old: dict[str, Finding], new: dict[str, Finding]) -> Iterator[CriterionChange]:
@@ -164,6 +186,11 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
         yield f"Explanations believed more or less: {len(comparison.trust)}"
     for told in comparison.trust:
         yield f"  {told.method} on {told.slice}: {told.before} -> {told.after}"
+    if comparison.concepts:
+        yield f"Spurious concepts told of otherwise: {len(comparison.concepts)}"
+    for lean in comparison.concepts:
+        of_class = f" for {lean.class_}" if lean.class_ else ""
+        yield f"  {lean.concept} by {lean.method}{of_class}: {lean.before} -> {lean.after}"
 
 
 def _number(value: float | None) -> str:

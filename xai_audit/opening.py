@@ -9,12 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from xai_audit import __version__
+from xai_audit.data.concept_pictures import concept_digests
 from xai_audit.data.slices import dataset_digest, members, slice_digest, source_digests
 from xai_audit.data.sources import Dataset, open_dataset
 from xai_audit.data.training import training_digest
 from xai_audit.evidence.canonical import canonical, sha256
 from xai_audit.model.weights import source_digest, weights_digest
 from xai_audit.plan import Counts
+from xai_audit.spec.concepts import folders_of
 from xai_audit.spec.export import normalised_text
 from xai_audit.spec.load import LoadedSpec
 from xai_audit.spec.schema import AuditSpec
@@ -33,6 +35,8 @@ class Inputs:
     """Digest of each slice."""
     training: str | None
     """Digest of the declared training data."""
+    concepts: Mapping[str, str]
+    """Digest of each folder of concept pictures, by its path as the spec writes it."""
     weights: str | None
     """sha256 of the weights file. Where the factory sets the weights itself: None, until a run has their state's."""
     source: str | None
@@ -58,6 +62,7 @@ class Inputs:
             "data": dataset_digest(self.dataset, self.files),
             "training": self.training,
             "package": __version__,
+            **({"concepts": dict(self.concepts)} if self.concepts else {}),
         }
         return sha256(canonical(parts).encode())[:12]
 
@@ -83,4 +88,5 @@ def digest_inputs(loaded: LoadedSpec, advance: Callable[[int], None] = lambda _:
     source = source_digest(model, loaded.folder) if model else None
     declared = loaded.spec.data.training
     training = training_digest(declared, loaded.folder) if declared else None
-    return Inputs(loaded, dataset, slices, files, digests, training, weights, source)
+    folders = concept_digests(folders_of(loaded.spec), loaded.folder)
+    return Inputs(loaded, dataset, slices, files, digests, training, folders, weights, source)

@@ -21,7 +21,7 @@ class MethodEntry:
     needs: tuple[str, ...]
     """Of: layer, activations, gradients (of the target at the layer), input_gradient, queries."""
     paper: str
-    map_kind: Literal["layer", "pixels", "windows", "units", "segments", "none"]
+    map_kind: Literal["layer", "pixels", "windows", "segments", "none"]
     """segments: one value a superpixel or feature, painted on its pixels."""
     summary: str
     limits: str
@@ -42,7 +42,7 @@ class MethodEntry:
     @property
     def gives_map(self) -> bool:
         """Whether it gives one map of relevance a case, which checks can read."""
-        return self.shape != "fitter" and self.map_kind != "units"
+        return self.shape != "fitter"
 
     @property
     def explains_rows(self) -> bool:
@@ -56,7 +56,7 @@ class MeasureEntry:
 
     name: str
     call: str
-    group: Literal["performance", "calibration", "localisation", "fairness", "quality", "surrogate"]
+    group: Literal["performance", "calibration", "localisation", "fairness", "quality", "surrogate", "concept"]
     tasks: tuple[str, ...]
     needs: tuple[str, ...]
     """Of: operating_point, probabilities, methods, mask."""
@@ -160,9 +160,24 @@ METHODS: tuple[MethodEntry, ...] = (
                 sign="signed",
                 promise="the target's change from the baseline, where windows fill the image without overlap and "
                 "the net is additive"),
-    MethodEntry("activation_maps", "xai_audit.explain.activation_maps:activation_maps", "pass_reader", _ACTIVATIONS,
-                "after Zeiler and Fergus, ECCV 2014", "units", "What each unit of a layer responds to, and where.",
+    MethodEntry("activation_maps", "xai_audit.concepts.activity:Activity", "fitter", _ACTIVATIONS,
+                "after Zeiler and Fergus, ECCV 2014", "none", "What each unit of a layer responds to, and where.",
                 "Shows what units answer to, not what the model does with their answers.", uses_target=False),
+    MethodEntry("network_dissection", "xai_audit.concepts.dissection:Dissection", "fitter", _ACTIVATIONS,
+                "Bau et al., CVPR 2017", "none",
+                "Which units of a layer answer where people see a concept, and whether chance could do as much.",
+                "Finds concepts that are declared and marked, and that single units carry: others stay unseen. An "
+                "overlap is not a use: see what the answer loses without the units.", uses_target=False),
+    MethodEntry("tcav", "xai_audit.concepts.vectors:Vectors", "fitter", _CAM, "Kim et al., ICML 2018", "none",
+                "Whether the score of a class rises when a layer moves towards a concept.",
+                "Speaks of one direction a concept, found from examples: what else sets them apart goes with it.",
+                uses_target=False),
+    MethodEntry("activation_maximisation", "xai_audit.concepts.maximisation:maximise", "fitter",
+                (*_ACTIVATIONS, "input_gradient"),
+                "Erhan et al. 2009; Olah, Mordvintsev, Schubert, Distill 2017", "none",
+                "A picture, made from noise, that raises a unit, a direction or a class as far as it goes.",
+                "Shows what raises the unit most, not what it answers to in real pictures; another seed gives another "
+                "picture.", uses_target=False),
     MethodEntry("lime", "xai_audit.explain.lime:lime", "query_asker", ("queries",),
                 "Ribeiro, Singh, Guestrin, KDD 2016", "segments",
                 "Weights of a linear model fitted to the scores of copies with superpixels or features hidden.",
@@ -263,6 +278,14 @@ MEASURES: tuple[MeasureEntry, ...] = (
                  "Share of held-out cases in which a surrogate tree answers as the model does."),
     MeasureEntry("kappa", "xai_audit.surrogate.fidelity:kappa", "surrogate", _ALL, ("methods",), True, "ratio",
                  "Cohen's kappa of a surrogate tree and the model on held-out cases."),
+    MeasureEntry("concept_iou", "xai_audit.concepts.overlap:iou", "concept", _ALL, ("methods",), None, "share",
+                 "Overlap of a concept with the unit that answers to it best.", inputs=("image",)),
+    MeasureEntry("tcav_score", "xai_audit.concepts.vectors:tcav_score", "concept", _ALL, ("methods",), None, "share",
+                 "Share of a class's cases whose score rises when the layer moves towards a concept.",
+                 inputs=("image",)),
+    MeasureEntry("concept_effect", "xai_audit.measures.concept_effects:effect", "concept", _ALL, ("methods",), None,
+                 "value", "What the score of a class loses when the units of a concept are silenced.",
+                 inputs=("image",)),
 )  # fmt: skip
 
 PARTS: tuple[PartEntry, ...] = (
@@ -286,7 +309,7 @@ LANGUAGES: tuple[str, ...] = ("en",)
 """Languages with a complete catalogue."""
 
 NOT_YET: dict[str, tuple[str, ...]] = {
-    "method": ("network_dissection", "tcav", "activation_maximisation"),
+    "method": (),
     "measure": (),
     "source": ("dicom", "torchvision", "generator"),
     "task": (),

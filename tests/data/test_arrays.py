@@ -108,8 +108,7 @@ def test_masks_are_arrays_of_two_values(tmp_path: Path) -> None:
     masks[:3, 2:4] = 255
     dataset = stored(tmp_path, {"masks": {"lesion": "m"}}, m=masks)
     assert np.array_equal(dataset.mask(0, "lesion"), masks[0] > 0)
-    with pytest.raises(DataError, match=r'case "3", mask lesion: found a mask with no pixel inside'):
-        dataset.mask(3, "lesion")
+    assert not dataset.mask(3, "lesion").any(), "looked at, and not there"
     with pytest.raises(DataError, match=r"array m: found shape \(4, 7, 8\); expected \(4, 8, 8\)"):
         stored(tmp_path, {"masks": {"lesion": "m"}}, m=masks[:, 1:])
     with pytest.raises(DataError, match=r"array m: found dtype float64"):

@@ -103,5 +103,5 @@ def test_links_are_not_followed_out_of_the_root(tmp_path: Path) -> None:
 def test_a_folder_gives_one_class_a_case_and_no_mask(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"image_folder for task multi_label"):
         opened(photos(tmp_path), SOURCE, task="multi_label")
-    with pytest.raises(DataError, match=r"masks of an image_folder"):
+    with pytest.raises(DataError, match=r"columns of masks for an image_folder"):
         opened(tmp_path, SOURCE, masks={"animal": "mask"})

@@ -31,11 +31,18 @@ def test_a_one_bit_mask_is_read() -> None:
 
 @pytest.mark.parametrize(
     ("values", "message"),
-    [([[0, 1, 255]], "3 values in a mask"), ([[128, 255, 255]], "2 values"), ([[0, 0, 0]], "no pixel inside")],
+    [([[0, 1, 255]], "3 values in a mask"), ([[128, 255, 255]], "2 values")],
 )
 def test_a_mask_of_other_values_is_refused(values: list[list[int]], message: str) -> None:
     with pytest.raises(DataError, match=message):
         two_valued(np.asarray(values, dtype=np.uint8), "m")
+
+
+def test_a_mask_file_without_a_pixel_is_refused_and_an_array_is_not() -> None:
+    empty = np.zeros((2, 3), dtype=np.uint8)
+    with pytest.raises(DataError, match="no pixel inside"):
+        decode_mask(png(Image.fromarray(empty)), "m")
+    assert not two_valued(empty, "m").any()
 
 
 def test_a_coloured_mask_is_refused() -> None:

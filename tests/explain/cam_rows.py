@@ -39,6 +39,9 @@ from compared import (
 )
 from torch import Tensor, nn
 
+from xai_audit.concepts.activity import Activity
+from xai_audit.spec.methods import ActivationMaps
+
 
 def cam_rows(use: str, peer: str, part: str, found: Sequence[Net], settings: str) -> Row:
     """A CAM that agrees on several nets."""
@@ -416,6 +419,18 @@ def ablation_made() -> Iterator[Pair]:
     yield theirs, np.stack(maps)
 
 
+def unit_maps(net: Net) -> Array:
+    """Every map that activation_maps keeps where all cases are among the strongest, (cases, units, rows, columns)."""
+    cases = np.arange(len(net.pixels))
+    method = ActivationMaps(use="activation_maps", top=len(cases))
+    activation = torch.from_numpy(layer_pass(net)[0])
+    activity = Activity(method, range(activation.shape[1]), tuple(map(str, cases)), {"all": cases})
+    for case in cases:
+        activity.take(cases[case : case + 1], activation[case : case + 1])
+    order = activity.top.cases.argsort(1)
+    return np.take_along_axis(activity.top.maps, order[:, :, None, None], 1).swapaxes(0, 1)
+
+
 def activation_rows() -> Iterator[Row]:
     found = (GAP, SMOOTH, RECTIFIED, RESNET)
     yield Row(
@@ -425,8 +440,7 @@ def activation_rows() -> Iterator[Row]:
         named(found),
         "as it is",
         agrees=lambda: (
-            (ours(net, "activation_maps"), peers.captum_layer("LayerActivation", net.module, net.layer, net.tensor))
-            for net in found
+            (unit_maps(net), peers.captum_layer("LayerActivation", net.module, net.layer, net.tensor)) for net in found
         ),
     )
 

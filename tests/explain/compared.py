@@ -209,7 +209,7 @@ def ours(net: Net, use: str, *, module: nn.Module | None = None, **parameters: A
     method: dict[str, Any] = {"use": use, "target": {"class": CHOSEN}, **parameters}
     if use in LAYERED:
         method |= {"layer": parameters.get("layer", net.layer), "layout": net.layout}
-    if use in ("eigen_cam", "activation_maps"):
+    if use == "eigen_cam":
         del method["target"]
     made = nets.audit(module or net.module, **net.spec)
     return explained(made, nets.model_spec(**net.spec), method, net.pixels, mean_colour=MEAN).raw

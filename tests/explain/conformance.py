@@ -18,8 +18,10 @@ from xai_audit import registry
 ROWS: tuple[Row, ...] = (*cam_rows.ROWS, *pixel_rows.ROWS, *lime_rows.ROWS, *shap_rows.ROWS)
 
 
-METHODS = tuple(entry.name for entry in registry.METHODS if entry.shape != "fitter")
-"""Methods that explain single cases. A tree stands for a whole slice: tests/surrogate has nets whose tree is known."""
+OF_SLICES = ("activation_maps",)
+"""Methods of whole slices that a peer has too; of the others tests/surrogate and tests/concepts know the answers."""
+METHODS = tuple(entry.name for entry in registry.METHODS if entry.shape != "fitter" or entry.name in OF_SLICES)
+"""Methods with rows."""
 
 
 # The page

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from xai_audit.explain.batch_norm import sound_batch_norm
 from xai_audit.explain.by_pass import explain_by_pass
 from xai_audit.explain.explained import Batch, Explained
+from xai_audit.model.batch_norm import sound_batch_norm
 from xai_audit.spec.methods import Saliency
 
 

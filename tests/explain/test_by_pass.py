@@ -31,7 +31,6 @@ from xai_audit.model.audited import AuditedModel
 from xai_audit.model.layers import SpatialLayer, resolve_layers
 from xai_audit.model.state import state_digest
 from xai_audit.spec.methods import (
-    ActivationMaps,
     Deconvnet,
     EigenCam,
     GradCam,
@@ -58,7 +57,6 @@ READERS: tuple[Method, ...] = (
     InputXGradient(use="input_x_gradient", baseline="mean_colour"),
     GuidedBackprop(use="guided_backprop"),
     Deconvnet(use="deconvnet"),
-    ActivationMaps(use="activation_maps", layer="conv2", units=(4, 0)),
 )
 SOME: tuple[Method, ...] = (GradCam(use="grad_cam", layer="conv2"), Saliency(use="saliency"))
 SOURCES = FillSources(mean_colour=(0.5, 0.4, 0.3))
@@ -102,14 +100,14 @@ def measured(found: PassExplanations) -> dict[str, Explained]:
 def test_every_reader_explains_every_case(model: AuditedModel) -> None:
     found = measured(run(model, READERS))
     names = tuple(f"class{k}" for k in model.scores(torch.from_numpy(nets.pixels())).argmax(1).tolist())
-    shapes = {"layer": (4, 8, 8), "pixels": (4, 3, 16, 16), "units": (4, 2, 8, 8)}
+    shapes = {"layer": (4, 8, 8), "pixels": (4, 3, 16, 16)}
     kinds = {"saliency", "input_x_gradient", "guided_backprop", "deconvnet"}
     for label, outcome in found.items():
-        kind = "pixels" if label in kinds else "units" if label == "activation_maps" else "layer"
+        kind = "pixels" if label in kinds else "layer"
         assert (label, outcome.raw.shape, outcome.raw.dtype) == (label, shapes[kind], np.float32)
         assert outcome.raw.flags["C_CONTIGUOUS"]
         assert outcome.ids == ("case0", "case1", "case2", "case3")
-        is_agnostic = label in ("eigen_cam", "activation_maps")
+        is_agnostic = label == "eigen_cam"
         assert outcome.explained == (() if is_agnostic else names)
         assert outcome.target == ({} if is_agnostic else {"kind": "logit", "class": "predicted"})
     assert found["grad_cam"].extras["weights"].shape == (4, 6)
@@ -131,7 +129,7 @@ def test_all_readers_share_one_forward_and_a_backward_for_each_target_and_rule(m
     )
     assert set(record.readers) == {method.label for method in methods}
     assert sum(told, Passes()) == record.passes
-    assert run(model, [READERS[5], READERS[10]]).record.passes == Passes(forwards=4)
+    assert run(model, [READERS[5]]).record.passes == Passes(forwards=4)
 
 
 def test_together_they_give_what_each_gives_alone(model: AuditedModel) -> None:
@@ -146,7 +144,7 @@ def test_together_they_give_what_each_gives_alone(model: AuditedModel) -> None:
 def test_batch_and_part_sizes_change_nothing(net: type[nn.Module]) -> None:
     model = nets.audit(nets.seeded(net))
     path = {nets.ResidualNet: "conv2", nets.GapNet: "conv", nets.SharedActivation: "conv2"}[net]
-    methods = [m.model_copy(update={"layer": path, "units": None}) for m in READERS if isinstance(m, LayerMethod)]
+    methods = [m.model_copy(update={"layer": path}) for m in READERS if isinstance(m, LayerMethod)]
     methods += [READERS[6], READERS[7]]
     images = nets.pixels(9)
     one = measured(run(model, methods, images, 1))
@@ -507,7 +505,7 @@ def outcomes_digest(outcomes: dict[str, Outcome]) -> str:
     for label, outcome in outcomes.items():
         assert isinstance(outcome, Explained)
         digest.update(label.encode() + outcome.raw.tobytes())
-        digest.update(repr((outcome.parameters, outcome.explained, outcome.target, outcome.summary)).encode())
+        digest.update(repr((outcome.parameters, outcome.explained, outcome.target)).encode())
     return digest.hexdigest()
 
 

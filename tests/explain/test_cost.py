@@ -89,7 +89,7 @@ def test_each_target_and_each_rule_costs_one_backward_more() -> None:
 
 
 def test_activations_alone_need_no_backward() -> None:
-    assert pass_passes([use("eigen_cam"), use("activation_maps")]) == Passes(1, 0)
+    assert pass_passes([use("eigen_cam")]) == Passes(1, 0)
     assert pass_passes([use("occlusion")]) == Passes()
 
 

@@ -49,7 +49,7 @@ def shape(kind: Kind, use: str, outcome: Explained) -> tuple[int, ...]:
     given = kind.model_spec.input
     if use in LAYERED:
         grid: Any = outcome.parameters["grid"]
-        return (2, *grid) if use != "activation_maps" else (2, outcome.raw.shape[1], *grid)
+        return 2, *grid
     is_plain = registry.method(use).map_kind in ("windows", "segments")
     return (2, *given.size) if is_plain else (2, given.channels, *given.size)
 

@@ -16,7 +16,7 @@ def explained(raw: np.ndarray, classes: str = "a") -> Explained:
     names = tuple(classes * len(raw) if len(classes) == 1 else classes)
     return Explained(
         raw=raw.astype(np.float32), extras={}, parameters={}, target={}, explained=names, warnings=(), passes=NO_PASSES,
-        ids=tuple(map(str, range(len(raw)))), summary={},
+        ids=tuple(map(str, range(len(raw)))),
     )  # fmt: skip
 
 

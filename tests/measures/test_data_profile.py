@@ -229,7 +229,7 @@ def test_a_bad_mask_is_a_bad_case_and_an_absent_one_is_counted(tmp_path: Path) -
     four_cases(tmp_path, table)
     found = profiled(tmp_path, make_spec(table_source(), masks={"animal": "mask"}, on_bad_case="record"))
     assert [(case.id, "7" in case.problem) for case in found.bad] == [("images/1.png", True)]
-    assert found.details["masks"] == [{"concept": "animal", "without": 1}]
+    assert found.details["masks"] == [{"concept": "animal", "without": 1, "empty": 0}]
     assert any("1 cases declare no mask animal" in limit for limit in found.details["limits"])
     assert found.details["image_sizes"] == [["8x8", 2]]
 

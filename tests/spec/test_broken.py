@@ -50,7 +50,10 @@ def test_table_and_files_name_the_same_specs() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["images", "predictions", "regression", "segmentation", "detection", "sixteen", "fairness", "reasons", "table"],
+    [
+        *("images", "predictions", "regression", "segmentation", "detection", "sixteen", "fairness", "reasons"),
+        *("table", "concepts"),
+    ],
 )
 def test_the_spec_that_the_broken_ones_were_made_from_passes(name: str) -> None:
     load_spec(HERE / "whole" / f"{name}.yaml")

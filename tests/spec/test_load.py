@@ -89,6 +89,12 @@ def test_a_variable_is_allowed_in_the_weights_file_only() -> None:
     assert "data.cluster" in said(("  masks:", "  cluster: ${C}\n  masks:"))
 
 
+def test_a_variable_is_allowed_in_the_path_of_a_table_of_boxes() -> None:
+    old, boxes = "masks: {animal: mask}", "masks: {{animal: {{boxes: '{}', image: '{}', box: [a, b, c, d]}}}}"
+    load((old, boxes.format("${DATA}/boxes.csv", "file")))
+    assert "data.masks.animal.image" in said((old, boxes.format("boxes.csv", "${F}")))
+
+
 @pytest.mark.parametrize("kind", ["method", "measure", "source", "task", "language", "audience", "target", "baseline"])
 def test_each_name_that_is_not_available_yet_is_said_to_be_so(kind: str) -> None:
     source = "{kind: image_table, table: index.csv, image: file, label: species}"

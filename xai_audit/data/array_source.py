@@ -19,7 +19,7 @@ from xai_audit.data.rows import Rows, assemble
 from xai_audit.data.tables import Table
 from xai_audit.errors import DataError
 from xai_audit.evidence.paths import resolve
-from xai_audit.spec.schema import Arrays, AuditSpec
+from xai_audit.spec.schema import Arrays, AuditSpec, Border, Boxes, Outside
 
 IMAGE_TYPES = ("uint8", "float16", "float32", "float64")
 
@@ -67,10 +67,11 @@ def _mask_arrays(spec: AuditSpec, stored: ArrayFile, images: Header) -> Mapping[
     found = {}
     for concept, name in spec.data.masks.items():
         key = f"data.masks.{concept}"
+        if isinstance(name, Outside | Border):
+            continue
         if not isinstance(name, str):
-            raise DataError(
-                key, "four columns of a box", "the name of an array", "Name an array (cases, height, width)."
-            )
+            what = "a table of boxes" if isinstance(name, Boxes) else "four columns of a box"
+            raise DataError(key, what, "the name of an array", "Name an array (cases, height, width).")
         header = stored.header(name, key)
         if header.shape != images.shape[:3]:
             raise DataError(

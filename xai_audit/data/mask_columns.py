@@ -12,8 +12,14 @@ from xai_audit.data.column_types import WORDS, kind_of, missing_in
 from xai_audit.data.labels import RowProblems
 from xai_audit.data.tables import Table
 from xai_audit.errors import DataError
+from xai_audit.spec.schema import Mask
 
 MaskColumns = Mapping[str, str | tuple[str, str, str, str]]
+
+
+def in_columns(masks: Mapping[str, Mask]) -> MaskColumns:
+    """Those of the declared masks that are columns of the source's own table."""
+    return {concept: mask for concept, mask in masks.items() if isinstance(mask, str | tuple)}
 
 
 def mask_files(table: Table, masks: MaskColumns) -> dict[str, tuple[str | None, ...]]:
@@ -32,7 +38,7 @@ def mask_boxes(table: Table, masks: MaskColumns, problems: RowProblems) -> dict[
     for concept, columns in masks.items():
         if isinstance(columns, str):
             continue
-        edges = np.stack([_edges(table, name, f"data.masks.{concept}") for name in columns], axis=1)
+        edges = np.stack([edges_of(table, name, f"data.masks.{concept}") for name in columns], axis=1)
         gone = np.isnan(edges)
         for row in np.flatnonzero(gone.any(axis=1) & ~gone.all(axis=1)).tolist():
             problems.add(
@@ -42,7 +48,8 @@ def mask_boxes(table: Table, masks: MaskColumns, problems: RowProblems) -> dict[
     return found
 
 
-def _edges(table: Table, name: str, key: str) -> NDArray[np.float64]:
+def edges_of(table: Table, name: str, key: str) -> NDArray[np.float64]:
+    """The numbers of one edge of boxes, (rows,), NaN where missing. Raises DataError for a column of anything else."""
     column = table.column(name, key)
     if missing_in(column).all():
         return np.full(len(column), np.nan)

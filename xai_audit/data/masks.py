@@ -26,11 +26,11 @@ def decode_mask(data: bytes, where: str) -> NDArray[np.bool_]:
                 "Save the mask as a 1-bit or grey PNG.",
             )
         plane = np.asarray(image)
-    return two_valued(plane, where)
+    return not_empty(two_valued(plane, where), where)
 
 
 def two_valued(plane: NDArray[np.generic], where: str) -> NDArray[np.bool_]:
-    """The mask in a plane of numbers or booleans, (H, W): True where it is not 0."""
+    """The mask in a plane of numbers or booleans, (H, W): True where it is not 0; it may have no pixel."""
     values = np.unique(plane)
     if len(values) > 2 or (len(values) == 2 and values[0] != 0):
         shown = ", ".join(str(value) for value in values[:4].tolist()) + (", ..." if len(values) > 4 else "")
@@ -40,8 +40,7 @@ def two_valued(plane: NDArray[np.generic], where: str) -> NDArray[np.bool_]:
             "two values, 0 outside and one other inside",
             "Threshold the mask and save it as PNG; JPEG blurs its edges.",
         )
-    mask: NDArray[np.bool_] = np.asarray(plane != 0)
-    return not_empty(mask, where)
+    return np.asarray(plane != 0)
 
 
 def box_mask(box: Sequence[float], size: tuple[int, int], where: str) -> NDArray[np.bool_]:
@@ -60,6 +59,17 @@ def box_mask(box: Sequence[float], size: tuple[int, int], where: str) -> NDArray
     across, down = np.arange(width) + 0.5, np.arange(height) + 0.5
     mask = ((down >= y0) & (down < y1))[:, None] & ((across >= x0) & (across < x1))[None, :]
     return not_empty(mask, where)
+
+
+def found_in_box(box: Sequence[float] | NDArray[np.float64]) -> str:
+    """What is wrong with a box whatever its picture, as `found ...; expected ...`; empty for nothing."""
+    x0, y0, x1, y1 = (float(edge) for edge in box)
+    shown = f"found the box xmin {x0:g}, ymin {y0:g}, xmax {x1:g}, ymax {y1:g}"
+    if not all(math.isfinite(edge) for edge in (x0, y0, x1, y1)):
+        return f"{shown}; expected four numbers"
+    if x0 >= x1 or y0 >= y1:
+        return f"{shown}, which is inverted or empty; expected xmin < xmax and ymin < ymax"
+    return f"{shown}; expected a box inside the picture" if x0 < 0 or y0 < 0 else ""
 
 
 def not_empty(mask: NDArray[np.bool_], where: str) -> NDArray[np.bool_]:

@@ -1,21 +1,17 @@
-"""Where the images and masks of a source come from: files, one .npz, or nowhere."""
+"""Where the images and masks of a source come from: what every kind gives, arrays of one .npz, and nowhere."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_audit.data.images import Decoded, decode, read_bytes
-from xai_audit.data.masks import box_mask, decode_mask, fits, two_valued
+from xai_audit.data.masks import fits, two_valued
 from xai_audit.errors import DataError
-from xai_audit.evidence.paths import inside
 
 Image = NDArray[np.uint8] | NDArray[np.float32]
 
@@ -25,6 +21,9 @@ class Pixels(Protocol):
 
     def read(self, row: int, case: str) -> Picture:
         """The image of a row."""
+
+    def size(self, row: int, case: str) -> tuple[int, int]:
+        """Height and width of the image of a row."""
 
     def mask(self, row: int, concept: str, size: tuple[int, int], case: str) -> NDArray[np.bool_]:
         """The mask of a row, (H, W) = size."""
@@ -47,71 +46,6 @@ class Picture:
     """(H, W, C), uint8, or float32 in [0, 1]."""
     digest: str
     conversions: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class FilePixels:
-    """One image file a row; masks are files or boxes."""
-
-    root: Path
-    files: tuple[str, ...]
-    """As the table writes them, relative to `root`."""
-    mask_roots: tuple[Path, ...] = ()
-    """Folders in which mask files are looked for: `root`, then the table's own."""
-    mask_files: Mapping[str, tuple[str | None, ...]] | None = None
-    """A file a row for each concept."""
-    boxes: Mapping[str, NDArray[np.float64]] | None = None
-    """(rows, 4) for each concept; a row of four NaN has no box."""
-
-    def read(self, row: int, case: str) -> Picture:
-        """The image of a row."""
-        where = f"{case}, {self.files[row]}"
-        data = read_bytes(inside(self.root, self.files[row], where), where)
-        found: Decoded = decode(data, where)
-        return Picture(found.pixels, hashlib.sha256(data).hexdigest(), found.conversions)
-
-    def mask(self, row: int, concept: str, size: tuple[int, int], case: str) -> NDArray[np.bool_]:
-        """The mask of a row, (H, W) = size."""
-        if not self.has_mask(row, concept):
-            raise no_mask(case, concept)
-        if self.boxes and concept in self.boxes:
-            return box_mask(self.boxes[concept][row], size, f"{case}, mask {concept}")
-        written = (self.mask_files or {})[concept][row] or ""
-        where = f"{case}, mask {concept}, {written}"
-        return fits(decode_mask(read_bytes(self._mask_path(written, where), where), where), size, where)
-
-    def has_mask(self, row: int, concept: str) -> bool:
-        """Whether the row declares a mask of this concept."""
-        if self.boxes and concept in self.boxes:
-            return not np.isnan(self.boxes[concept][row]).all()
-        return (self.mask_files or {})[concept][row] is not None
-
-    def digest(self, row: int, case: str) -> str:
-        """sha256 of the row's image file."""
-        where = f"{case}, {self.files[row]}"
-        return hashlib.sha256(read_bytes(inside(self.root, self.files[row], where), where)).hexdigest()
-
-    def mask_digest(self, row: int, concept: str, case: str) -> str:
-        """sha256 of the row's mask file; the box itself; empty where it has none."""
-        if not self.has_mask(row, concept):
-            return ""
-        if self.boxes and concept in self.boxes:
-            return ",".join(repr(float(edge)) for edge in self.boxes[concept][row])
-        written = (self.mask_files or {})[concept][row] or ""
-        where = f"{case}, mask {concept}, {written}"
-        return hashlib.sha256(read_bytes(self._mask_path(written, where), where)).hexdigest()
-
-    def _mask_path(self, written: str, where: str) -> Path:
-        paths = [inside(root, written, where) for root in self.mask_roots]
-        there = list(dict.fromkeys(path.resolve() for path in paths if os.path.exists(path)))  # noqa: PTH110  a name too long is absent, not an error
-        if len(there) > 1:
-            raise DataError(
-                where,
-                "two files of this name, one beside the images and one beside the table",
-                "one of them",
-                "Rename or remove the one that is not meant.",
-            )
-        return there[0] if there else paths[0]
 
 
 @dataclass(frozen=True)
@@ -143,8 +77,12 @@ class ArrayPixels:
             )
         return Picture(image.astype(np.float32), digest)
 
+    def size(self, row: int, case: str) -> tuple[int, int]:
+        """Height and width: the same for every row."""
+        return int(self.images.shape[1]), int(self.images.shape[2])
+
     def mask(self, row: int, concept: str, size: tuple[int, int], case: str) -> NDArray[np.bool_]:
-        """The mask of a row, (H, W) = size."""
+        """The mask of a row, (H, W) = size; without a pixel where the concept is not in the picture."""
         where = f"{case}, mask {concept}"
         return fits(two_valued(np.asarray(self.masks[concept][row]), where), size, where)
 
@@ -167,7 +105,11 @@ class NoPixels:
 
     def read(self, row: int, case: str) -> Picture:
         """There is none."""
-        raise DataError(case, "no image: the source holds none", "a source with images", "Use image_table.")
+        raise _no_image(case)
+
+    def size(self, row: int, case: str) -> tuple[int, int]:
+        """There is none."""
+        raise _no_image(case)
 
     def mask(self, row: int, concept: str, size: tuple[int, int], case: str) -> NDArray[np.bool_]:
         """There is none."""
@@ -184,6 +126,10 @@ class NoPixels:
     def mask_digest(self, row: int, concept: str, case: str) -> str:
         """Empty: there is nothing to digest."""
         return ""
+
+
+def _no_image(case: str) -> DataError:
+    return DataError(case, "no image: the source holds none", "a source with images", "Use image_table.")
 
 
 def no_mask(case: str, concept: str) -> DataError:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from xai_audit.data.bad_cases import BadCase, settle
 from xai_audit.data.column_types import NAN_WORDS, kind_of
 from xai_audit.data.dataset import Dataset
+from xai_audit.data.drawn_masks import drawn_masks
 from xai_audit.data.filters import missing_by_column, selected
 from xai_audit.data.labels import RowProblems
 from xai_audit.data.pixels import Pixels
@@ -72,6 +73,7 @@ def assemble(rows: Rows, spec: AuditSpec) -> Dataset:
         pixels=rows.pixels,
         rows=np.arange(len(table.lines), dtype=np.int64),
         features=rows.features,
+        drawn=drawn_masks(data.masks),
         notes=rows.notes,
     )
     return everything.take(whole)

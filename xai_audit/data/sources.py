@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 
 from xai_audit.data.array_source import open_array_source
 from xai_audit.data.bad_cases import BadCase
+from xai_audit.data.box_tables import read_box_masks
 from xai_audit.data.column_types import text
+from xai_audit.data.crops import named_by_box, read_crops
 from xai_audit.data.dataset import Dataset
 from xai_audit.data.features import read_features, text_columns
+from xai_audit.data.file_pixels import FilePixels
 from xai_audit.data.folders import list_classes, require_folder
 from xai_audit.data.labels import RowProblems, class_labels, flags, numbers
-from xai_audit.data.mask_columns import mask_boxes, mask_files
-from xai_audit.data.pixels import FilePixels, NoPixels
+from xai_audit.data.mask_columns import in_columns, mask_boxes, mask_files
+from xai_audit.data.pixels import NoPixels
 from xai_audit.data.rows import Rows, assemble
 from xai_audit.data.scores import stored_scores
 from xai_audit.data.tables import Table, read_table
@@ -92,7 +95,8 @@ def _open_predictions(spec: AuditSpec, source: Predictions, folder: Path) -> Dat
 
 
 def _open_table(spec: AuditSpec, source: ImageTable, folder: Path) -> Dataset:
-    as_text = {source.image, source.id or ""} | {mask for mask in spec.data.masks.values() if isinstance(mask, str)}
+    columns = in_columns(spec.data.masks)
+    as_text = {source.image, source.id or ""} | {mask for mask in columns.values() if isinstance(mask, str)}
     if isinstance(source.label, str) and spec.task != "regression":
         as_text.add(source.label)
     path = resolve(source.table, folder, "data.source.table")
@@ -110,11 +114,25 @@ def _open_table(spec: AuditSpec, source: ImageTable, folder: Path) -> Dataset:
         root,
         tuple(file or "" for file in files),
         tuple(dict.fromkeys((root, path.parent))),
-        mask_files(table, spec.data.masks),
-        mask_boxes(table, spec.data.masks, problems),
+        mask_files(table, columns),
+        mask_boxes(table, columns, problems),
+        read_box_masks(spec.data.masks, folder, files, problems),
+        None if source.crop is None else read_crops(table, source.crop, problems),
     )
-    ids = _ids(table, _shown(spec, source.id or source.image), "data.source.id" if source.id else "data.source.image")
+    ids = _ids_of_images(spec, source, table, files, pixels)
     return assemble(Rows(table, ids, labels, problems, pixels), spec)
+
+
+def _ids_of_images(
+    spec: AuditSpec, source: ImageTable, table: Table, files: Sequence[str | None], pixels: FilePixels
+) -> tuple[str | None, ...]:
+    """The column that names cases, or the image and where it was cut out, unless one of them is withheld."""
+    if source.id is not None or pixels.crops is None or source.crop is None:
+        key = "data.source.id" if source.id else "data.source.image"
+        return _ids(table, _shown(spec, source.id or source.image), key)
+    if {source.image, *source.crop.box} & set(spec.data.show.withhold):
+        return _ids(table, None, "data.source.image")
+    return named_by_box(files, pixels.crops)
 
 
 def _open_features(spec: AuditSpec, source: TableSource, model: Model, folder: Path) -> Dataset:
@@ -141,15 +159,17 @@ def _open_folder(spec: AuditSpec, source: ImageFolder, folder: Path) -> Dataset:
             "single_label or binary_logit: a folder gives one class",
             "Use image_table.",
         )
-    if spec.data.masks:
-        raise DataError("data.masks", "masks of an image_folder", "columns of a table", "Use image_table.")
+    if in_columns(spec.data.masks):
+        raise DataError("data.masks", "columns of masks for an image_folder", "columns of a table", "Use image_table.")
     root = resolve(source.root, folder, "data.source.root")
     found = list_classes(root, source.root, spec.classes)
     frame = pd.DataFrame({"file": text(found.files), "label": text(found.labels)})
     table = Table(source.root, frame, np.arange(1, len(frame) + 1, dtype=np.int64), "file")
     problems = RowProblems()
     labels = class_labels(found.labels, spec.classes, "label", problems)
-    rows = Rows(table, found.files, labels, problems, FilePixels(root, found.files), notes=found.notes, bad=found.bad)
+    boxes = read_box_masks(spec.data.masks, folder, found.files, problems)
+    pixels = FilePixels(root, found.files, box_masks=boxes)
+    rows = Rows(table, found.files, labels, problems, pixels, notes=found.notes, bad=found.bad)
     return assemble(rows, spec)
 
 

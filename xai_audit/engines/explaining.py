@@ -170,7 +170,6 @@ def _explanation(
         "target": outcome.target,
         "explained": list(outcome.explained),
         "warnings": list(outcome.warnings),
-        "summary": outcome.summary,
         "precision": dict(precisions.get(step.subject, {"used": context.precision})),
         "whole_net": context.prepared().whole_net.get(step.subject, ""),
     }

@@ -19,7 +19,7 @@ from xai_audit.explain.tail import Tail
 from xai_audit.model.audited import AuditedModel
 from xai_audit.model.graph import Graph
 from xai_audit.model.layers import SpatialLayer
-from xai_audit.spec.methods import AblationCam, Method, Occlusion
+from xai_audit.spec.methods import AblationCam, Method, NetworkDissection, Occlusion
 from xai_audit.spec.schema import AuditSpec
 
 Made = TypeVar("Made")
@@ -50,7 +50,8 @@ def prepare(model: AuditedModel, spec: AuditSpec) -> Prepared:
     fitting = [method for method in spec.methods if method.label not in unfit]
     layers = {**method_layers(fitting, model, spec.model), **rectifier_refusals(model, fitting), **unfit}
     wanted = [method for method in spec.methods if not isinstance(layers.get(method.label), Refusal)]
-    ablated = {m.label: layer for m in wanted if isinstance(m, AblationCam) and (layer := _layer(layers, m.label))}
+    edited = [method for method in wanted if isinstance(method, AblationCam | NetworkDissection)]
+    ablated = {method.label: layer for method in edited if (layer := _layer(layers, method.label))}
     occludes = [method.label for method in wanted if isinstance(method, Occlusion)]
     tails, incremental, whole_net = _shortcuts(model, ablated, occludes)
     kinds = {m.label: _tail_kind(m, tails.get(ablated[m.label].path)) for m in wanted if m.label in ablated}

@@ -12,7 +12,7 @@ import numpy as np
 
 from xai_audit import registry
 from xai_audit.data.cases import RULES, choose_cases
-from xai_audit.data.preprocess import prepare, prepare_mask
+from xai_audit.data.preprocess import prepare
 from xai_audit.data.sources import Dataset
 from xai_audit.engines.preparing import Prepared
 from xai_audit.engines.probed_maps import control_maps
@@ -129,6 +129,12 @@ _ELSEWHERE = {
     "global": "xai_audit.engines.global_views:global_unit",
     "surrogate": "xai_audit.engines.surrogates:surrogate_unit",
     "reasons": "xai_audit.engines.reasons:reasons_unit",
+    "scan": "xai_audit.engines.scanning:scan_unit",
+    "units": "xai_audit.engines.scanning:scan_unit",
+    "dissection": "xai_audit.engines.scanning:scan_unit",
+    "tcav": "xai_audit.engines.scanning:scan_unit",
+    "maximisation": "xai_audit.engines.maximising:maximisation_unit",
+    "concept_effect": "xai_audit.engines.concept_effects:effect_unit",
 }
 """Kinds of step whose work is in a module of its own: it takes the context and the unit."""
 
@@ -281,16 +287,10 @@ def _cases(context: Context, step: Step) -> StepResult:
         images = [prepare(dataset.image(i), context.input) for i in indexes]
         arrays["images"] = np.stack([np.rint(image * 255).astype(np.uint8).transpose(1, 2, 0) for image in images])
     for concept in spec.data.masks:
-        arrays[f"mask:{concept}"] = np.stack([_mask(context, i, concept) for i in indexes]).astype(np.uint8)
+        masks = [dataset.seen_mask(i, concept, context.input) for i in indexes]
+        arrays[f"mask:{concept}"] = np.stack(masks).astype(np.uint8)
     context.progress.advance(step.cases)
     return result_of(step, details, arrays=arrays)
-
-
-def _mask(context: Context, index: int, concept: str) -> np.ndarray:
-    """The mask at the model's input geometry; empty where the table gives the case none."""
-    if not context.dataset.has_mask(index, concept):
-        return np.zeros(context.input.size, dtype=bool)
-    return prepare_mask(context.dataset.mask(index, concept), context.input)
 
 
 def _quality(predictions: Predictions) -> np.ndarray:

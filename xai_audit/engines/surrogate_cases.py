@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from xai_audit.concepts.scores import KINDS, concept_scores
 from xai_audit.engines.surrogate_values import HeldOut
 from xai_audit.errors import Refusal
 from xai_audit.evidence.records import Passes
@@ -17,7 +19,7 @@ from xai_audit.measures.predictions import Predictions
 from xai_audit.model.audited import is_out_of_memory
 from xai_audit.plan import Step
 from xai_audit.plan.surrogates import most_passes
-from xai_audit.spec.methods import DecisionTree
+from xai_audit.spec.methods import ConceptFeature, DecisionTree, TreeFeature
 from xai_audit.surrogate.features import entries_of, from_rows, read_features
 from xai_audit.surrogate.held_out import held_out, together
 from xai_audit.surrogate.queries import Queries
@@ -122,9 +124,9 @@ def tree_case(context: Context, step: Step, method: DecisionTree) -> TreeCase:
     answers = answers_of(predictions, where)
     features = context.dataset.features
     rows = None if features is None else features[indexes]
-    columns, values = read_features(
-        entries_of(method, context.spec), context.dataset, indexes, context.spec, rows, where
-    )
+    entries = entries_of(method, context.spec)
+    scores = _concept_scores(context, step, entries, indexes, where)
+    columns, values = read_features(entries, context.dataset, indexes, context.spec, rows, where, scores)
     is_out = held_out(
         answers.labels, together(predictions.clusters, rows, len(indexes)), len(indexes), method.holdout,
         generator(context.spec.audit.seed, f"{step.id}:split"),
@@ -138,6 +140,24 @@ def tree_case(context: Context, step: Step, method: DecisionTree) -> TreeCase:
     )
     _within_budget(case, where)
     return case
+
+
+def _concept_scores(
+    context: Context, step: Step, entries: Sequence[TreeFeature], indexes: Integers, where: str
+) -> dict[ConceptFeature, NDArray[np.float64]]:
+    """What the methods of concepts say of those that are features. Raises Refusal where one was not found."""
+    steps = [context.read(parent) for parent in step.parents]
+    kept = {each.record.subject: each for each in steps if each.record.kind in KINDS}
+    ids = [context.dataset.ids[index] for index in indexes.tolist()]
+    found: dict[ConceptFeature, NDArray[np.float64]] = {}
+    for place, entry in enumerate(entries):
+        if isinstance(entry, ConceptFeature):
+            at = f"{where}.features[{place}]"
+            if entry.method not in kept:
+                expected = "a network_dissection or tcav of this audit"
+                raise Refusal(f"{at}.method", f'"{entry.method}"', expected, "Correct the name.")
+            found[entry] = concept_scores(kept[entry.method], entry.concept, ids, at)
+    return found
 
 
 def _within_budget(case: TreeCase, where: str) -> None:

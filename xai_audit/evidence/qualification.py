@@ -45,7 +45,7 @@ class Answer:
 
 def asked_of() -> frozenset[str]:
     """Methods and measures of which a record must hold an answer: all that explain, and all that check explanations."""
-    checks = ("quality", "localisation", "surrogate")
+    checks = ("quality", "localisation", "surrogate", "concept")
     measures = {entry.name for entry in registry.MEASURES if entry.group in checks}
     return frozenset(measures | {entry.name for entry in registry.METHODS})
 

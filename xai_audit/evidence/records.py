@@ -21,9 +21,17 @@ StepKind = Literal[
     "global",
     "surrogate",
     "reasons",
+    "scan",
+    "units",
+    "dissection",
+    "tcav",
+    "maximisation",
+    "concept_effect",
 ]
 """What a step does. probe: asks the net for a check of explanations; quality: what the check comes to on a slice;
-global: what single explanations come to on a slice."""
+global: what single explanations come to on a slice. scan: one pass over whole slices for all
+methods that read units or concepts, each of which has a step of its own; concept_effect: what scores lose without the
+units of a concept."""
 IntervalKind = Literal["wilson", "bootstrap", "none"]
 
 

@@ -73,9 +73,9 @@ class ModelFacts:
     channels: Mapping[str, int] = field(default_factory=dict)
     """Channels of the layer that a method reads, by method label."""
     tails: Mapping[str, TailKind] = field(default_factory=dict)
-    """How ablation_cam's channels are answered, by method label."""
+    """How ablation_cam's channels and dissection's silenced units are answered, by method label."""
     trunks: frozenset[str] = frozenset()
-    """Labels of ablation_cams whose tail reads the trunk beside the layer: one forward keeps what it reads."""
+    """Labels of those whose tail reads the trunk beside the layer: one forward keeps what it reads."""
     refused: Mapping[str, str] = field(default_factory=dict)
     """Why a method will be refused, by label."""
     incremental: bool = False

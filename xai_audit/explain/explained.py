@@ -85,8 +85,7 @@ class Explained:
     """One method's raw maps over all chosen cases, in the order given."""
 
     raw: npt.NDArray[np.float32]
-    """(cases, height, width); (cases, channels, height, width) for maps of pixels, (cases, units, height, width) for
-    those of units."""
+    """(cases, height, width); (cases, channels, height, width) for maps of pixels."""
     extras: dict[str, npt.NDArray[np.float32]]
     parameters: dict[str, object]
     """Every parameter actually used, with its value."""
@@ -96,8 +95,6 @@ class Explained:
     warnings: tuple[str, ...]
     passes: Passes
     """For query askers: passes made for this method first. For pass readers: none of its own, see PassRecord."""
-    summary: dict[str, object] = field(default_factory=dict)
-    """What a method says of all cases together, as JSON values."""
     ids: tuple[str, ...] = ()
     """Ids of the cases, in order."""
 
@@ -154,7 +151,6 @@ class Collected:
         passes: Passes = NO_PASSES,
         parameters: Mapping[str, object] | None = None,
         counts: Mapping[str, int] | None = None,
-        summary: Mapping[str, object] | None = None,
     ) -> Outcome:
         """All maps together, with parameters and counts that the method does not know; or why there are none.
 
@@ -174,7 +170,6 @@ class Collected:
             explained=tuple(self.names) if uses_target else (),
             warnings=(*_coarse(self.maps[0].raw, self.method), *self._warnings(counts or {})),
             passes=passes,
-            summary=dict(summary or {}),
             ids=tuple(self.ids),
         )
         self.maps.clear()
@@ -232,7 +227,7 @@ def map_shape(method: Method, layer: SpatialLayer | None, cases: int, model: Aud
         return (cases, model.input.channels, *model.input.size)
     if kind in ("windows", "segments"):
         return (cases, *model.input.size)
-    return (cases, *grid) if kind == "layer" else (cases, None, *grid)
+    return (cases, *grid)
 
 
 def layer_record(layer: SpatialLayer) -> dict[str, object]:

@@ -14,13 +14,23 @@ import torch
 from torch import Tensor
 
 from xai_audit.evidence.records import NO_PASSES, Passes
-from xai_audit.explain.batch_norm import sound_batch_norm
 from xai_audit.explain.maps import Maps
 from xai_audit.explain.passes import PassCounter, free_memory, memory_error
-from xai_audit.explain.questions import Ablations, Array, Asking, Key, Masked, Points, Question, Windows
+from xai_audit.explain.questions import (
+    Ablations,
+    Array,
+    Asking,
+    Key,
+    Masked,
+    Points,
+    Question,
+    Silenced,
+    Windows,
+)
 from xai_audit.explain.transfer import Coming, on_device
 from xai_audit.model.audited import AuditedModel, RawOutput, is_out_of_memory
-from xai_audit.model.layers import SpatialLayer, hooked
+from xai_audit.model.batch_norm import sound_batch_norm
+from xai_audit.model.layers import Edits, SpatialLayer, hooked
 from xai_audit.model.outputs import LOW_PRECISION
 from xai_audit.model.targets import Target, no_gradient
 
@@ -39,6 +49,8 @@ class Tail(Protocol):
     def state(self, output: Tensor) -> Any: ...
 
     def ablated(self, state: Any, layer: SpatialLayer, channels: Tensor) -> object: ...
+
+    def silenced(self, state: Any, layer: SpatialLayer, edits: Edits, rows: int) -> object: ...
 
 
 class Incremental(Protocol):
@@ -340,7 +352,7 @@ def _split(parts: Sequence[Part], output: RawOutput) -> Iterator[tuple[Part, Raw
 
 @dataclass(eq=False)
 class AblatedByTail:
-    """Answers Ablations of one layer by the part of the net after it, image by image."""
+    """Answers Ablations and Silenced of one layer by the part of the net after it, image by image."""
 
     model: AuditedModel
     tail: Tail
@@ -352,12 +364,16 @@ class AblatedByTail:
     @torch.no_grad()
     def __call__(self, parts: Sequence[Part]) -> None:
         for part in parts:
-            state = self._opened(part)
-            channels = _channels(part)
+            state, rows = self._opened(part), len(part.rows)
             with self.model.in_precision():
-                output = self.model.read(self.tail.ablated(state, self.layer, channels), len(channels))
-            self.counter.add(Passes(partial=len(channels)))
-            part.job.take(part.values(output), Passes(partial=len(channels)))
+                output = self.model.read(self._edited(part, state), rows)
+            self.counter.add(Passes(partial=rows))
+            part.job.take(part.values(output), Passes(partial=rows))
+
+    def _edited(self, part: Part, state: Any) -> object:
+        if isinstance(part.job.question, Ablations):
+            return self.tail.ablated(state, self.layer, _channels(part))
+        return self.tail.silenced(state, self.layer, _edits([part]), len(part.rows))
 
     def _opened(self, part: Part) -> Any:
         """What the tail reads of an image; it takes a forward only where that is more than the layer's output."""
@@ -378,10 +394,9 @@ class AblatedByTail:
 
 @torch.no_grad()
 def ablated_in_full(model: AuditedModel, layer: SpatialLayer, counter: PassCounter, parts: Sequence[Part]) -> None:
-    """Answers Ablations of one layer by whole forwards, in which the layer's output is replaced."""
+    """Answers Ablations and Silenced of one layer by whole forwards, in which the layer's output is replaced."""
     pixels = torch.cat([part.job.image.pixels.expand(len(part.rows), -1, -1, -1) for part in parts])
-    channels = torch.cat([_channels(part) for part in parts])
-    with hooked(model.module, {layer.path: partial(_each_without, layer, channels)}):
+    with hooked(model.module, {layer.path: partial(_edited, layer, _edits(parts))}):
         output = model.raw_output(pixels)
     counter.add(Passes(forwards=len(pixels)))
     for part, rows in _split(parts, output):
@@ -409,12 +424,28 @@ def _channels(part: Part) -> Tensor:
     return on_device(part.job.question.channels[part.rows.numpy()], part.job.image.pixels.device)
 
 
-def _each_without(layer: SpatialLayer, channels: Tensor, output: object) -> object:
-    """The layer's output with one channel a row set to 0 at every place."""
+def _edits(parts: Sequence[Part]) -> Edits:
+    """What is silent in each row of some parts, found on the CPU: to look for it on a GPU would wait for that."""
+    found: list[tuple[Any, Any, Any]] = []
+    start = 0
+    for part in parts:
+        question, chosen = part.job.question, part.rows.numpy()
+        if isinstance(question, Silenced):
+            rows, channels = np.nonzero(question.sets[chosen])
+            levels = question.levels[channels]
+        else:
+            assert isinstance(question, Ablations)
+            rows, channels, levels = np.arange(len(chosen)), question.channels[chosen], np.zeros(len(chosen))
+        found.append((start + rows, channels, levels))
+        start += len(chosen)
+    device = parts[0].job.image.pixels.device
+    return Edits(*(on_device(np.concatenate(column), device) for column in zip(*found, strict=True)))
+
+
+def _edited(layer: SpatialLayer, edits: Edits, output: object) -> object:
+    """The layer's output with some channels of each row at their level at every place."""
     assert isinstance(output, Tensor)
-    edited = output.clone()
-    layer.spatial(edited)[torch.arange(len(channels), device=channels.device), channels] = 0
-    return edited
+    return layer.put(output.clone(), edits)
 
 
 @dataclass(eq=False)

@@ -10,7 +10,7 @@ from xai_audit.model.audited import AuditedModel
 from xai_audit.model.default_layer import default_layers
 from xai_audit.model.layers import Ran, SpatialLayer, dry_forward, resolve_layers, unreached
 from xai_audit.model.reach import first_reached
-from xai_audit.spec.methods import LayerMethod, Method, TargetSpec
+from xai_audit.spec.methods import ActivationMaximisation, LayerMethod, Method, TargetSpec
 from xai_audit.spec.schema import Layer, Model
 
 MOST_TRIED = 12
@@ -23,7 +23,7 @@ def method_layers(methods: Sequence[Method], model: AuditedModel, spec: Model) -
     A method that differentiates the target at its layer is refused where the target cannot depend on the layer's
     places. Raises ModelError for a path that the model does not have.
     """
-    readers = [method for method in methods if isinstance(method, LayerMethod)]
+    readers = [method for method in methods if isinstance(method, LayerMethod) and _reads_layer(method)]
     if not readers:
         return {}
     ran = dry_forward(model)
@@ -31,6 +31,13 @@ def method_layers(methods: Sequence[Method], model: AuditedModel, spec: Model) -
     found = resolve_layers(model, named, ran)
     choice = _Choice(model, ran)
     return {method.label: choice.of(method, found.get(method.label)) for method in readers}
+
+
+def _reads_layer(method: LayerMethod) -> bool:
+    """Whether a layer is wanted: pictures that raise classes alone need none, unless the spec names one."""
+    if isinstance(method, ActivationMaximisation):
+        return method.layer is not None or method.units is not None or method.directions is not None
+    return True
 
 
 def _named(method: LayerMethod, spec: Model) -> Layer | None:

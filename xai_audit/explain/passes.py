@@ -13,10 +13,10 @@ from torch import Tensor
 from xai_audit.errors import AuditError, Refusal, StepError
 from xai_audit.evidence.records import Passes
 from xai_audit.explain.baselines import FillSources
-from xai_audit.explain.batch_norm import sound_batch_norm
 from xai_audit.explain.rectifiers import Rectifiers, rectified
 from xai_audit.explain.transfer import DeviceMaps
 from xai_audit.model.audited import AuditedModel, check_output, is_out_of_memory
+from xai_audit.model.batch_norm import sound_batch_norm
 from xai_audit.model.layers import SpatialLayer, hooked, unused_layer
 from xai_audit.model.outputs import LOW_PRECISION, RawOutput
 from xai_audit.model.targets import Target, freeze, no_gradient

@@ -51,6 +51,7 @@ from xai_audit.explain.questions import (
     Masked,
     Points,
     Question,
+    Silenced,
     Windows,
     WithoutLayer,
 )
@@ -305,7 +306,7 @@ class _Engine:
     def _lane_of(self, question: Question, key: Key) -> Key:
         if isinstance(question, Points):
             return ("gradients",)
-        if isinstance(question, Ablations):
+        if isinstance(question, Ablations | Silenced):
             return ("ablations", question.layer.path)
         if isinstance(question, WithoutLayer):
             return ("without", question.layer.path)
@@ -320,7 +321,7 @@ class _Engine:
     def _made_lane(self, question: Question, name: Key) -> Lane:
         if isinstance(question, Points):
             return self._batches(partial(gradients, self.model, self.counter), gradient=True)
-        if isinstance(question, Ablations):
+        if isinstance(question, Ablations | Silenced):
             return self._batches(self._ablated(question), gradient=False)
         if isinstance(question, WithoutLayer):
             return self._batches(partial(without_layer, self.model, question.layer, self.counter), gradient=False)
@@ -329,7 +330,7 @@ class _Engine:
             return ChangedWindows(self.model, self.shortcuts.incremental, self.counter, self.masked)
         return self.masked
 
-    def _ablated(self, question: Ablations) -> Callable[[Sequence[Part]], None]:
+    def _ablated(self, question: Ablations | Silenced) -> Callable[[Sequence[Part]], None]:
         tail = self.shortcuts.tails.get(question.layer.path)
         if tail is None:
             return partial(ablated_in_full, self.model, question.layer, self.counter)

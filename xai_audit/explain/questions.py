@@ -271,6 +271,24 @@ class Ablations:
 
 
 @dataclass(frozen=True, eq=False)
+class Silenced:
+    """One row a set of channels of a layer: the net's target when each of them gives its level at every place."""
+
+    layer: SpatialLayer
+    sets: npt.NDArray[np.bool_]
+    """(rows, channels)"""
+    levels: npt.NDArray[np.float64]
+    """(channels,): what a silent channel gives."""
+
+    def keys(self) -> list[Key]:
+        """A row is its layer, its channels and their levels; without channels it is the case itself."""
+        return [
+            ("silenced", self.layer.path, row.tobytes(), self.levels[row].tobytes()) if row.any() else ORIGINAL
+            for row in self.sets
+        ]
+
+
+@dataclass(frozen=True, eq=False)
 class Images:
     """One row an image that is given as it is."""
 
@@ -370,7 +388,7 @@ Masked = Windows | Coalitions | CoalitionsOver | SoftMasks | Images | LessNoise 
 """Questions about masked images."""
 Points = PathPoints | NoisyPoints
 """Questions about gradients."""
-Question = Masked | Points | Ablations | WithoutLayer
+Question = Masked | Points | Ablations | Silenced | WithoutLayer
 Asking = Generator[Question, Answered, Maps]
 
 

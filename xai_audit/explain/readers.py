@@ -8,15 +8,14 @@ from dataclasses import dataclass, field
 
 from xai_audit import registry
 from xai_audit.errors import Refusal, StepError
-from xai_audit.explain import activation_maps
 from xai_audit.explain.baselines import FillSources
-from xai_audit.explain.explained import Collected, Explained, Layers, Outcome, implementation, layer_record, map_shape
+from xai_audit.explain.explained import Collected, Layers, Outcome, implementation, layer_record, map_shape
 from xai_audit.explain.passes import Needs, PassReader, PassResult, Request
 from xai_audit.explain.transfer import DeviceMaps
 from xai_audit.model.audited import AuditedModel
 from xai_audit.model.layers import SpatialLayer, unreached
 from xai_audit.registry import Rule
-from xai_audit.spec.methods import ActivationMaps, Method, TargetSpec
+from xai_audit.spec.methods import Method, TargetSpec
 
 UNREACHED = "No gradient reaches the layer in {n} of {cases} cases; their maps are all zero."
 EMPTY = "{n} of {cases} cases have nothing to explain, no place or no box of the class; their maps are all zero."
@@ -70,8 +69,6 @@ class Reader:
 
     def read(self, result: PassResult, sources: FillSources) -> DeviceMaps:
         """The method's maps of one pass."""
-        if isinstance(self.method, ActivationMaps) and self.layer is not None:
-            activation_maps.check_size(self.method, self.layer, self.collected.cases + len(result.pixels))
         call: PassReader = implementation(self.method)
         maps: object = call(result, self.method, self.layer, sources)
         if not isinstance(maps, DeviceMaps):
@@ -89,14 +86,7 @@ class Reader:
         if self.is_reading and self.layer is not None and is_unreached:
             return unreached(self.layer.path)
         layer = layer_record(self.layer) if self.layer else {}
-        return self._summarised(self.collected.finished(parameters=layer, counts=self.counts))
-
-    def _summarised(self, outcome: Outcome) -> Outcome:
-        if not (isinstance(outcome, Explained) and isinstance(self.method, ActivationMaps) and self.layer):
-            return outcome
-        units = activation_maps.units_of(self.method, self.layer.channels)
-        outcome.summary.update(activation_maps.summary(outcome.raw, units, self.method))
-        return outcome
+        return self.collected.finished(parameters=layer, counts=self.counts)
 
 
 @dataclass(frozen=True, eq=False)

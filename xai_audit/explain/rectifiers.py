@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -17,6 +16,7 @@ from xai_audit import registry
 from xai_audit.errors import Refusal
 from xai_audit.model.audited import AuditedModel
 from xai_audit.model.guard import left_as_found
+from xai_audit.model.rectifier_calls import argument, is_zero, rectifier_call
 from xai_audit.registry import Rule
 from xai_audit.spec.methods import Method
 
@@ -65,52 +65,6 @@ class _Rectifier(torch.autograd.Function):
         return signal(ctx.rectifiers.rule, R, a, open_[0] if open_ else None), None, None, None
 
 
-@dataclass(frozen=True, eq=False)
-class _Call:
-    """One call that is a rectifier."""
-
-    x: Tensor
-    is_in_place: bool
-    is_clamp: bool = False
-    """The gradient at exactly 0 is 1, not 0."""
-
-
-_RELUS = (F.relu, torch.relu, Tensor.relu)
-_RELUS_IN_PLACE = (torch.relu_, Tensor.relu_)
-_CLAMPS = (torch.clamp, torch.clip, Tensor.clamp, Tensor.clip, torch.clamp_min, Tensor.clamp_min)
-_CLAMPS_IN_PLACE = (torch.clamp_, torch.clip_, Tensor.clamp_, Tensor.clip_, torch.clamp_min_, Tensor.clamp_min_)
-_THRESHOLDS = (F.threshold, torch.threshold)
-_THRESHOLDS_IN_PLACE = (torch.threshold_,)
-
-
-def _rectifier_call(function: object, arguments: Sequence[Any], named: dict[str, Any]) -> _Call | None:
-    """The call as a rectifier, or None if it is another operation."""
-    x = arguments[0] if arguments else named.get("input")
-    if not isinstance(x, Tensor) or "out" in named:
-        return None
-    if function in _RELUS or function in _RELUS_IN_PLACE:
-        is_in_place = bool(_argument(arguments, named, 1, "inplace")) if function is F.relu else False
-        return _Call(x, is_in_place or function in _RELUS_IN_PLACE)
-    if function in _CLAMPS or function in _CLAMPS_IN_PLACE:
-        bounds = _argument(arguments, named, 1, "min"), _argument(arguments, named, 2, "max")
-        return _Call(x, function in _CLAMPS_IN_PLACE, True) if _is_zero(bounds[0]) and bounds[1] is None else None
-    if function in _THRESHOLDS or function in _THRESHOLDS_IN_PLACE:
-        bounds = _argument(arguments, named, 1, "threshold"), _argument(arguments, named, 2, "value")
-        is_in_place = function in _THRESHOLDS_IN_PLACE or bool(_argument(arguments, named, 3, "inplace"))
-        return _Call(x, is_in_place) if _is_zero(bounds[0]) and _is_zero(bounds[1]) else None
-    return None
-
-
-def _argument(arguments: Sequence[Any], named: dict[str, Any], place: int, name: str) -> Any:
-    return arguments[place] if len(arguments) > place else named.get(name)
-
-
-def _is_zero(value: object) -> bool:
-    if isinstance(value, Tensor):
-        return value.numel() > 0 and not bool(value.any())
-    return isinstance(value, int | float) and value == 0
-
-
 class _Rewriting(TorchFunctionMode):
     """Every rectifier that torch's functions reach, in whatever form, goes through `_Rectifier`."""
 
@@ -121,7 +75,7 @@ class _Rewriting(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        call = _rectifier_call(func, args, kwargs or {})
+        call = rectifier_call(func, args, kwargs or {})
         if call is None:
             return func(*args, **(kwargs or {}))
         self.rectifiers.rewritten += 1
@@ -176,8 +130,8 @@ class _Executed:
 
 
 def _other_activation(name: str, arguments: Sequence[Any], named: dict[str, Any]) -> str | None:
-    low, high = _argument(arguments, named, 1, "min"), _argument(arguments, named, 2, "max")
-    is_relu6 = name in ("clamp", "hardtanh") and _is_zero(low) and high == 6
+    low, high = argument(arguments, named, 1, "min"), argument(arguments, named, 2, "max")
+    is_relu6 = name in ("clamp", "hardtanh") and is_zero(low) and high == 6
     return "ReLU6" if is_relu6 else _OTHER_ACTIVATIONS.get(name)
 
 
@@ -185,10 +139,10 @@ def _is_rectifier(name: str, arguments: Sequence[Any], named: dict[str, Any]) ->
     if name == "relu":
         return True
     if name in ("clamp", "clamp_min"):
-        return _is_zero(_argument(arguments, named, 1, "min")) and _argument(arguments, named, 2, "max") is None
+        return is_zero(argument(arguments, named, 1, "min")) and argument(arguments, named, 2, "max") is None
     if name == "threshold":
-        return _is_zero(arguments[1]) and _is_zero(arguments[2])
-    return name == "maximum" and any(_is_zero(side) for side in arguments[:2])
+        return is_zero(arguments[1]) and is_zero(arguments[2])
+    return name == "maximum" and any(is_zero(side) for side in arguments[:2])
 
 
 class _Watching(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -25,7 +25,7 @@ from xai_audit.model.graph import (
     tolerance,
 )
 from xai_audit.model.guard import full_float32, left_as_found
-from xai_audit.model.layers import SpatialLayer, hooked, noise
+from xai_audit.model.layers import Edits, SpatialLayer, hooked, noise
 from xai_audit.model.outputs import LOW_PRECISION
 
 
@@ -122,6 +122,12 @@ class Tail:
         if not firsts or self._reads_layer(course):
             known[self.number] = without_channels(state.output, layer, channels)
         return self._finish(known, state, rows, course)
+
+    @torch.no_grad()
+    def silenced(self, state: TailState, layer: SpatialLayer, edits: Edits, rows: int) -> object:
+        """The network's output for some rows with channels of the layer at fixed levels."""
+        edited = state.output.expand(rows, *state.output.shape[1:]).clone(memory_format=_format(state.output))
+        return self.outputs(state, layer.put(edited, edits))
 
     def _finish(self, known: dict[int, object], state: TailState, rows: int, course: Course) -> object:
         for number, value in state.trunk.items():

@@ -19,7 +19,7 @@ class DeviceMaps:
     """What a reader makes of a pass: as `Maps`, in tensors on the model's device."""
 
     raw: Tensor
-    """(cases, height, width), or (cases, channels or units, height, width)."""
+    """(cases, height, width), or (cases, channels, height, width)."""
     extras: Mapping[str, Tensor] = field(default_factory=dict)
     """Other tensors with one row a case."""
     parameters: Mapping[str, object] = field(default_factory=dict)

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from xai_audit.errors import Refusal
 from xai_audit.evidence.records import Passes
-from xai_audit.explain.batch_norm import sound_batch_norm
 from xai_audit.explain.passes import Forward, Forwards, Needs, Request, as_read, detached
 from xai_audit.explain.rectifiers import Rectifiers, rectified
 from xai_audit.model.audited import AuditedModel, check_output
+from xai_audit.model.batch_norm import sound_batch_norm
 from xai_audit.model.graph import Graph, output_difference, plain_output, tensors_of, tolerance
 from xai_audit.model.guard import full_float32, left_as_found
 from xai_audit.model.layers import noise

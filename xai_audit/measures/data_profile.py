@@ -56,6 +56,7 @@ class Gathered:
     sizes: Counter[str] = field(default_factory=Counter)
     conversions: Counter[str] = field(default_factory=Counter)
     without_mask: Counter[str] = field(default_factory=Counter)
+    empty_mask: Counter[str] = field(default_factory=Counter)
     colour: NDArray[np.float64] | None = None
     bad: list[BadCase] = field(default_factory=list)
 
@@ -114,7 +115,10 @@ def profile(
         "mean_colour": list(colour),
         "brightness": spread(np.asarray(gathered.brightness)),
         "conversions": [[what, count] for what, count in sorted(gathered.conversions.items())],
-        "masks": [{"concept": concept, "without": gathered.without_mask[concept]} for concept in dataset.concepts],
+        "masks": [
+            {"concept": concept, "without": gathered.without_mask[concept], "empty": gathered.empty_mask[concept]}
+            for concept in dataset.concepts
+        ],
         "missing_in_filters": _missing_in_filters(dataset, spec, good),
         "limits": [*_limits(dataset, spec, near, alike, training, gathered), *(rows.notes if rows else ())],
         **(table_details(dataset.without(gathered.bad), spec) if dataset.features is not None else {}),
@@ -154,9 +158,8 @@ def _look_at(dataset: Dataset, index: int, model_input: ModelInput | None, gathe
         colour = prepare(image, model_input).mean(axis=(1, 2), dtype=np.float64)
         conversions.append(channel_conversion(image, model_input.channels))
     absent = [concept for concept in dataset.concepts if not dataset.has_mask(index, concept)]
-    for concept in dataset.concepts:
-        if concept not in absent:
-            dataset.mask(index, concept, (height, width))
+    stored = [concept for concept in dataset.concepts if concept not in dataset.drawn and concept not in absent]
+    empty = [concept for concept in stored if not dataset.mask(index, concept, (height, width)).any()]
     if colour is not None:
         gathered.colour = colour if gathered.colour is None else gathered.colour + colour
     gathered.indexes.append(index)
@@ -167,6 +170,7 @@ def _look_at(dataset: Dataset, index: int, model_input: ModelInput | None, gathe
     gathered.sizes[f"{width}x{height}"] += 1
     gathered.conversions.update(text for text in conversions if text)
     gathered.without_mask.update(absent)
+    gathered.empty_mask.update(empty)
 
 
 def _brightness(image: NDArray[Any]) -> float:

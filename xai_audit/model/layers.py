@@ -23,6 +23,15 @@ DRY_CASES = 2
 """Images of a dry forward: two, to tell the axis of cases from others; one where memory runs out on two."""
 
 
+@dataclass(frozen=True, eq=False)
+class Edits:
+    """Channels of a layer that give one level at every place: which, in which row, and what; (edits,) each."""
+
+    rows: Tensor
+    channels: Tensor
+    levels: Tensor
+
+
 @dataclass(frozen=True)
 class SpatialLayer:
     """A layer whose output can be read as (cases, channels, height, width)."""
@@ -36,6 +45,12 @@ class SpatialLayer:
     def spatial(self, output: Tensor) -> Tensor:
         """The layer's output, or its gradient, as (cases, channels, height, width)."""
         return spatial(output, self.layout, self.path)
+
+    def put(self, output: Tensor, edits: Edits) -> Tensor:
+        """The layer's output itself, changed; tokens without a place stay as they are."""
+        places = self.spatial(output)  # a view
+        places[edits.rows, edits.channels] = edits.levels.to(output.dtype)[:, None, None]
+        return output
 
 
 def spatial(output: Tensor, layout: Layout, path: str) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 
 from xai_audit import registry
 from xai_audit.evidence.canonical import canonical, sha256
-from xai_audit.evidence.records import Passes
+from xai_audit.evidence.records import Passes, StepKind
 from xai_audit.explain.cost import (
     GATE_CASES,
     Cost,
@@ -18,6 +18,7 @@ from xai_audit.explain.cost import (
     pass_passes,
     query_costs,
 )
+from xai_audit.plan.concepts import concept_steps, effect_cost
 from xai_audit.plan.fairness import fairness_steps
 from xai_audit.plan.global_views import global_steps
 from xai_audit.plan.quality import controls_of_localisation, methods_of, quality_steps, with_probe_costs
@@ -59,14 +60,20 @@ def make_plan(spec: AuditSpec, counts: Counts) -> Plan:
     )
     steps = [profile, predictions, *_performance(spec, counts, predictions)]
     steps += fairness_steps(spec, measure_uses(spec), counts, predictions)
-    steps += surrogate_steps(spec, counts, predictions)
+    concepts = concept_steps(spec, counts, predictions, profile)
+    steps += concepts
+    steps += surrogate_steps(spec, counts, predictions, concepts)
     if any(is_pass_reader(method) or is_asker(method) for method in spec.methods):
         explained = min(spec.cases.explain, counts.cases)
         chosen = make_step(
             seed,
             "cases",
             "cases",
-            parameters={"cases": as_json(spec.cases), "masks": _masks(spec), "show": as_json(spec.data.show)},
+            parameters={
+                "cases": as_json(spec.cases),
+                "masks": as_json(spec.data)["masks"],
+                "show": as_json(spec.data.show),
+            },
             parents=(predictions.id,),
             cases=explained,
         )
@@ -86,15 +93,12 @@ def _inputs(spec: AuditSpec) -> dict[str, Any]:
     }
 
 
-def _masks(spec: AuditSpec) -> dict[str, Any]:
-    return {name: list(column) if isinstance(column, tuple) else column for name, column in spec.data.masks.items()}
-
-
 def _performance(spec: AuditSpec, counts: Counts, predictions: Step) -> list[Step]:
+    groups: dict[str, StepKind] = {"performance": "performance", "calibration": "calibration"}
     return [
         make_step(
             spec.audit.seed,
-            registry.measure(use.use).group,
+            groups[registry.measure(use.use).group],
             use.use,
             slice=part.name,
             parameters=as_json(use),
@@ -102,7 +106,7 @@ def _performance(spec: AuditSpec, counts: Counts, predictions: Step) -> list[Ste
             cases=counts.slices[part.name],
         )
         for use in measure_uses(spec)
-        if registry.measure(use.use).group in ("performance", "calibration")
+        if registry.measure(use.use).group in groups
         for part in spec.slices
     ]
 
@@ -182,6 +186,8 @@ def _with_cost(
         return replace(step, cost=_pass_cost(spec, methods, step.cases))
     if step.kind == "reasons":
         return replace(step, cost=reasons_cost(spec, step.cases, facts))
+    if step.kind == "concept_effect":
+        return replace(step, cost=effect_cost(spec, step, facts))
     if step.kind != "explanation" or step.subject not in costs:
         return step
     return replace(step, cost=costs[step.subject])

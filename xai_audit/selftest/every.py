@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from xai_audit.evidence.qualification import Answer
-from xai_audit.selftest import checks, games, maps, trees
+from xai_audit.selftest import checks, concepts, games, maps, trees, units
 from xai_audit.selftest.known import KnownAnswer
 
-ANSWERS: tuple[KnownAnswer, ...] = (*maps.ANSWERS, *games.ANSWERS, *trees.ANSWERS, *checks.ANSWERS)
+ANSWERS: tuple[KnownAnswer, ...] = (
+    *maps.ANSWERS,
+    *games.ANSWERS,
+    *trees.ANSWERS,
+    *units.ANSWERS,
+    *concepts.ANSWERS,
+    *checks.ANSWERS,
+)
 
 
 def ask_all(told: Callable[[Answer], None] = lambda answer: None) -> tuple[Answer, ...]:

@@ -79,10 +79,6 @@ def _ablation_weights() -> np.ndarray:
     return np.asarray(POOLED[0] * IMAGE[0].mean((1, 2)))
 
 
-def _activation_maps() -> np.ndarray:
-    return explained(_pooled(), {"use": "activation_maps", "layer": "conv"}, IMAGE).raw
-
-
 def _of_product(use: str) -> np.ndarray:
     net = nets.Game(lambda x: x[:, 0] * x[:, 1])
     found = explained(net, {"use": use, "baseline": "black"}, np.array([[[[2.0, 3.0]]]], F))
@@ -146,8 +142,6 @@ ANSWERS = (
                 _score_cam),
     KnownAnswer("ablation_cam.pooled", "ablation_cam", "Without channel k a mean-pooled net loses W_k mean(A_k).",
                 _ablation_weights().tolist(), _ablation_cam),
-    KnownAnswer("activation_maps.identity", "activation_maps", "An identity convolution gives the image back.",
-                IMAGE.ravel().tolist(), _activation_maps),
     KnownAnswer("saliency.linear", "saliency", "The gradient of w x is w.", WEIGHT.ravel().tolist(),
                 lambda: _pixels_of("saliency")),
     KnownAnswer("input_x_gradient.linear", "input_x_gradient", "For w x it is w x, pixel by pixel.",

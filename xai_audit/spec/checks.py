@@ -7,7 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from xai_audit.registry import LANGUAGES, MEASURE_GROUPS, MEASURES, METHODS, PARTS, MeasureEntry, PartEntry
 from xai_audit.spec import (
+    checks_concept_limits,
+    checks_concepts,
     checks_fairness,
+    checks_masks,
     checks_quality,
     checks_reasons,
     checks_segments,
@@ -18,8 +21,6 @@ from xai_audit.spec import (
 from xai_audit.spec.base import Text
 from xai_audit.spec.messages import Mistake, did_you_mean, not_yet, one_of, unknown
 from xai_audit.spec.methods import (
-    ActivationMaps,
-    DecisionTree,
     LayerMethod,
     MethodBase,
     Occlusion,
@@ -29,7 +30,6 @@ from xai_audit.spec.methods import (
 from xai_audit.spec.schema import (
     PICTURE_TASKS,
     VARIABLE,
-    Arrays,
     Cases,
     Compute,
     Criterion,
@@ -47,7 +47,7 @@ from xai_audit.spec.yaml_nodes import Path, quoted
 _MEASURES = {entry.name: entry for entry in MEASURES}
 _PARTS = {entry.name: entry for entry in PARTS}
 _WITH_POSITIVE = ("sensitivity", "specificity", "f1", "auroc", "base_rate")
-_BELOW_ZERO = ("r2", "deletion", "insertion", "road", "stability")
+_BELOW_ZERO = ("r2", "deletion", "insertion", "road", "stability", "concept_effect")
 """Measures that may be negative: the scores of a regression, and differences."""
 _OF_THE_WHOLE = (
     *("accuracy", "balanced_accuracy", "brier", "relevance_mass", "relevance_rank"),
@@ -75,7 +75,10 @@ def check(sections: Sections) -> list[Mistake]:
         *(found for index, use in sections.methods.items() for found in _method(sections, index, use)),
         *(found for index, use in sections.measures.items() for found in _measure(sections, index, use)),
         *(found for index, criterion in sections.criteria.items() for found in _criterion(sections, index, criterion)),
+        *checks_concepts.check(sections),
+        *checks_concept_limits.check(sections),
         *checks_fairness.check(sections),
+        *checks_masks.check(sections),
         *checks_quality.check(sections),
         *checks_reasons.check(sections),
         *checks_segments.check(sections),
@@ -171,6 +174,11 @@ _VARIABLES_ALLOWED: tuple[Path, ...] = (
 )
 
 
+def _is_a_path(path: Path) -> bool:
+    """Whether the text here is the path of a file or folder that may lie anywhere."""
+    return path in _VARIABLES_ALLOWED or (path[:2] == ("data", "masks") and path[3:] == ("boxes",))
+
+
 def _variables(value: object, path: Path) -> Iterator[Mistake]:
     """`${NAME}` where no name is looked up, or written in a way that no name is found."""
     if isinstance(value, Mapping):
@@ -180,8 +188,9 @@ def _variables(value: object, path: Path) -> Iterator[Mistake]:
         for index, entry in enumerate(value):
             yield from _variables(entry, (*path, index))
     elif isinstance(value, str) and "${" in value:
-        if path not in _VARIABLES_ALLOWED:
-            expected = "a plain text: ${NAME} is read only in paths under data.source and in model.weights.file"
+        if not _is_a_path(path):
+            places = "under data.source and data.masks, and in model.weights.file"
+            expected = f"a plain text: ${{NAME}} is read only in paths {places}"
             yield Mistake(path, quoted(value), expected, "Write the value out.")
         elif "${" in VARIABLE.sub("", value):
             fix = "A name has letters, digits and underscores, and a closing brace."
@@ -202,6 +211,7 @@ def _parts_fit(sections: Sections) -> Iterator[Mistake]:
         unused = {
             "methods": (bool(sections.raw.get("methods")), "explanations need a model"),
             "cases": (sections.cases != Cases(), "only explanations choose cases"),
+            "concepts": (bool(sections.raw.get("concepts")), "they are looked for in a model's layers"),
             "compute": (sections.compute != Compute(), "it is about explanations"),
         }
         for key, (is_there, needs) in unused.items():
@@ -258,14 +268,8 @@ def _grid(model: Model, layout: object, path: Path) -> Iterator[Mistake]:
 def _data(sections: Sections) -> Iterator[Mistake]:
     if sections.data is None:
         return
-    source = sections.data.source
-    if isinstance(source, Arrays):
-        for name, mask in sections.data.masks.items():
-            if not isinstance(mask, str):
-                fix = "A box needs a table; name an array (N, H, W) of the .npz file."
-                yield Mistake(("data", "masks", name), "a list of columns", "the name of an array", fix)
     if sections.model is not None:
-        yield from _labels(source, sections.model)
+        yield from _labels(sections.data.source, sections.model)
 
 
 def _labels(source: object, model: Model) -> Iterator[Mistake]:
@@ -329,11 +333,6 @@ def _method(sections: Sections, index: int, use: MethodBase) -> Iterator[Mistake
         yield from _layer(sections, model, use, path)
     if isinstance(use, Occlusion):
         yield from _windows(sections, model, use, path)
-    if isinstance(use, ActivationMaps):
-        for place, unit in enumerate(use.units or ()):
-            if unit in (use.units or ())[:place]:
-                fix = "Remove one of the two."
-                yield Mistake((*path, "units", place), f"unit {unit} a second time", "each unit once", fix)
 
 
 def _layer(sections: Sections, model: Model, use: LayerMethod, path: Path) -> Iterator[Mistake]:
@@ -443,9 +442,9 @@ def _labels_of_methods(sections: Sections) -> list[str]:
 
 
 def _mapping_methods(sections: Sections) -> list[str]:
-    """Names of the methods whose maps say where relevance lies; activation_maps shows units, a tree shows rules."""
-    units = {use.label for use in sections.methods.values() if isinstance(use, ActivationMaps | DecisionTree)}
-    return [label for label in _labels_of_methods(sections) if label not in units]
+    """Names of the methods whose maps say where relevance lies; those that read whole slices give no such map."""
+    without = {use.label for use in sections.methods.values() if not use.entry.gives_map}
+    return [label for label in _labels_of_methods(sections) if label not in without]
 
 
 def _masks(sections: Sections) -> list[str] | None:
@@ -522,7 +521,8 @@ def _localisation(sections: Sections, use: MeasureUse, path: Path) -> Iterator[M
     methods, masks = _mapping_methods(sections), _masks(sections)
     if not methods and (not sections.has("methods") or _labels_of_methods(sections)):
         fix = "Add a method under `methods:`, such as {use: occlusion}."
-        only = "with activation_maps alone" if sections.has("methods") else "without methods"
+        alone = ", ".join(_labels_of_methods(sections))
+        only = f"with {alone} alone" if sections.has("methods") and alone else "without methods"
         yield Mistake((*path, "use"), f"{use.use} {only}", "an explanation method whose relevance is measured", fix)
     if masks is not None and not masks:
         fix = "Declare a mask under `data.masks`."
@@ -537,7 +537,7 @@ def _localisation(sections: Sections, use: MeasureUse, path: Path) -> Iterator[M
 def _no_relevance(sections: Sections, name: str, methods: Sequence[str], path: Path) -> Mistake:
     """A method's name that is not declared, or whose maps are no relevance."""
     if name in _labels_of_methods(sections):
-        fix = "activation_maps shows what units respond to, not what the score rests on: name another method."
+        fix = f"{name} gives no map of what the score rests on: name another method."
         return Mistake(path, quoted(name), one_of(methods), fix)
     return unknown(path, name, methods, "Add the method under `methods:` or correct the name.")
 
@@ -551,7 +551,7 @@ def _criterion(sections: Sections, index: int, criterion: Criterion) -> Iterator
     if criterion.clauses:
         yield not_yet((*path, "clauses"), "criteria.clauses", at_key=True)
     classes = _classes(sections)
-    if classes is not None:
+    if classes is not None and criterion.measure not in checks_concept_limits.OF_CONCEPTS:
         yield from _class(classes, criterion.class_, (*path, "class"))
     yield from _dates(criterion, path)
     yield from _criterion_measure(sections, criterion, path)
@@ -586,7 +586,9 @@ def _criterion_measure(sections: Sections, criterion: Criterion, path: Path) -> 
         fix = "Use sensitivity, specificity or accuracy."
         yield Mistake(at, quoted(entry.name), "a measure that is one number, not a table", fix)
         return
-    if entry.name not in declared and are_known and entry.group != "surrogate":  # every decision_tree gives those
+    if (
+        entry.name not in declared and are_known and entry.group not in ("surrogate", "concept")
+    ):  # their methods give those
         fix = f"Add {entry.name} under `measures:`."
         yield Mistake(at, f"{quoted(entry.name)}, which is not measured", one_of(declared), fix)
     yield from _limits(criterion, part or entry, path)
@@ -594,7 +596,7 @@ def _criterion_measure(sections: Sections, criterion: Criterion, path: Path) -> 
     if entry.group == "localisation":
         yield from _where_it_looks(sections, criterion, path)
         return
-    if entry.group in ("surrogate", "quality"):
+    if entry.group in ("surrogate", "quality", "concept"):
         return
     for key in ("method", "mask"):
         if getattr(criterion, key) is not None:

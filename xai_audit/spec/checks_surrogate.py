@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from xai_audit.registry import MEASURES
 from xai_audit.spec.messages import Mistake, did_you_mean, one_of, unknown
-from xai_audit.spec.methods import DecisionTree, GridFeature, RegionFeature
+from xai_audit.spec.methods import ConceptFeature, DecisionTree, GridFeature, RegionFeature
 from xai_audit.spec.schema import Criterion, MeasureUse, ModelInput
 from xai_audit.spec.sections import Sections
 from xai_audit.spec.tables import TableInput
@@ -46,7 +46,7 @@ def _tree(sections: Sections, method: DecisionTree, path: Path) -> Iterator[Mist
             yield Mistake(at, "a feature a second time", "each feature once", "Remove one of the two.")
         elif isinstance(feature, str):
             yield from _column(sections, feature, at)
-        else:
+        elif not isinstance(feature, ConceptFeature):  # whose method and concept checks_concepts looks up
             yield from _of_images(sections, feature, at)
 
 
@@ -93,8 +93,8 @@ def _of_images(sections: Sections, feature: RegionFeature | GridFeature, at: Pat
 
 
 def _region(sections: Sections, feature: RegionFeature, at: Path) -> Iterator[Mistake]:
-    raw = sections.raw["data"].get("masks", {}) if isinstance(sections.raw.get("data"), dict) else {}
-    masks = list(sections.data.masks) if sections.data is not None else list(raw)
+    raw = sections.raw["data"].get("masks", {}) if isinstance(sections.raw.get("data"), Mapping) else {}
+    masks = list(raw) if isinstance(raw, Mapping) else []
     if feature.region != _WHOLE and feature.region not in masks:
         fix = "Declare the mask under `data.masks`, or write `region: image`."
         yield unknown((*at, "region"), feature.region, [*masks, _WHOLE], fix)

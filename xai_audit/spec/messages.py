@@ -40,6 +40,10 @@ _OTHER_WORDS = {
     "steps": "n_steps", "n_samples": "samples", "noise_level": "noise", "stdev": "noise", "k": "top_k",
     "memory": "memory_mb", "bf16": "bf16_gated", "bfloat16": "bf16_gated", "fp32": "float32", "max_passes": "budget",
     "semantic_segmentation": "segmentation", "object_detection": "detection",
+    "netdissect": "network_dissection", "dissection": "network_dissection", "net_dissection": "network_dissection",
+    "concept_activation_vectors": "tcav", "cav": "tcav", "feature_visualization": "activation_maximisation",
+    "feature_visualisation": "activation_maximisation", "deep_dream": "activation_maximisation",
+    "random_concepts": "random", "iou_threshold": "iou", "threshold": "iou", "bbox": "box",
 }  # fmt: skip
 """What people write who know another tool."""
 
@@ -318,6 +322,7 @@ def _tag(error: _Error) -> Mistake:
 
 
 _SHORT_FORMS = {
+    "Concept": "a concept's name, or {name: ..., category: ...}",
     "Feature": "a column's name, or {column: ..., mean: ...}",
     "Layer": "a module path, or {path: ..., layout: ...}",
     "MeasureUse": "a measure's name, or {use: ...}",

@@ -414,16 +414,172 @@ class Occlusion(MethodBase):
 
 
 class ActivationMaps(ClassAgnostic):
-    """Activations of a layer's units (after Zeiler and Fergus, ECCV 2014)."""
+    """Activations of a layer's units over a whole slice (after Zeiler and Fergus, ECCV 2014)."""
 
     use: Literal["activation_maps"]
     """Activations of a layer's units."""
+    slice: str = "all"
+    """Slice whose cases are read."""
     units: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] | None = None
     """Numbers of the units (channels) that are kept; default: all of them."""
     rank: Literal["max", "mean"] = "max"
     """What units, and the cases of a unit, are ranked by."""
     top: Annotated[int, Field(ge=1)] = 9
     """How many units, and how many cases of each, are shown."""
+
+
+class Concept(Strict):
+    """Something that people have a word for, and that the data mark."""
+
+    name: Identifier
+    """Its name; without `mask`, `slice` or `files` the mask or else the slice of that name."""
+    category: Identifier = "concept"
+    """Kind of concept (object, part, scene, material). Concepts of one category are marked by the same people on the
+    same cases: where one of them is marked, the others are known to be absent."""
+    mask: Identifier | None = None
+    """Name under data.masks: the concept has a place."""
+    slice: Identifier | None = None
+    """Name of a slice: its cases show the concept, with no place."""
+    files: str | None = None
+    """For tcav: folder of pictures that show the concept, beside the spec."""
+    spurious: bool | None = None
+    """Whether the answer ought not to lean on it; default: yes for what lies outside a mask or along the border."""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        given = [key for key in ("mask", "slice", "files") if getattr(self, key) is not None]
+        if len(given) > 1:
+            found, expected = " and ".join(f"`{key}`" for key in given), "one of mask, slice, files"
+            raise Fault(found, expected, "Keep one of them.", keys=("mask", "slice", "files"), at=(given[1],))
+        return self
+
+
+def _concept_from_name(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
+
+
+ConceptEntry = Annotated[Concept, BeforeValidator(_concept_from_name, json_schema_input_type=str | Concept)]
+Concepts = Annotated[tuple[ConceptEntry, ...] | None, Field(min_length=1)]
+
+
+class NetworkDissection(ClassAgnostic):
+    """Network Dissection (Bau et al., CVPR 2017)."""
+
+    use: Literal["network_dissection"]
+    """Network Dissection."""
+    slice: str = "all"
+    """Slice whose cases are read."""
+    concepts: Concepts = None
+    """Names of concepts declared under `concepts`, masks or slices; default: every declared one that is marked in the
+    data."""
+    quantile: Annotated[FiniteFloat, Field(gt=0, lt=0.5)] = 0.005
+    """A unit answers where it is among this share of its highest values."""
+    iou: Annotated[FiniteFloat, Field(gt=0, lt=1)] = 0.04
+    """Overlap above which a unit is a detector of a concept."""
+    shuffles: Annotated[int, Field(ge=19)] = 200
+    """How often the marks are dealt out anew among the cases, to see what chance gives."""
+
+
+class Tcav(LayerMethod):
+    """Testing with concept activation vectors (Kim et al., ICML 2018)."""
+
+    use: Literal["tcav"]
+    """Testing with concept activation vectors."""
+    slice: str = "all"
+    """Slice whose cases are read: those of each class, and those from which random sets are drawn."""
+    concepts: Concepts = None
+    """Names of concepts declared under `concepts`, or of slices; default: every declared one that is a slice or a
+    folder."""
+    classes: Annotated[tuple[Name, ...] | None, Field(min_length=1)] = None
+    """Classes whose score is tested; default: all of them. Of a regression: its outputs."""
+    random: str = "pool"
+    """Slice that the random counterparts are drawn from; pool: all cases of `slice` that do not show the concept."""
+    runs: Annotated[int, Field(ge=10)] = 20
+    """How many random counterparts."""
+    pool: Literal["mean", "none"] = "mean"
+    """mean: each unit's mean over places; none: every place is a number of its own."""
+    classifier: Literal["ridge", "logistic"] = "ridge"
+    """What tells the concept from its random counterpart."""
+    null_sets: Annotated[int, Field(ge=19)] | None = None
+    """How many random sets play the concept; default: the larger of 199 and 40 a comparison, less 1."""
+
+    @model_validator(mode="after")
+    def _has_no_target(self) -> Self:
+        if self.target != TargetSpec():
+            found, expected = "a target", "`classes`: the logit of each is tested"
+            raise Fault(found, expected, "Remove `target`.", keys=("target",), at=("target",))
+        return self
+
+
+class UnitDirection(Strict):
+    """A direction in a layer: a weight a unit."""
+
+    name: Identifier
+    """Its name in the report."""
+    units: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+    """Numbers of its units (channels)."""
+    weights: Annotated[tuple[FiniteFloat, ...], Field(min_length=1)]
+    """A weight for each of them; all other units have 0."""
+
+    @model_validator(mode="after")
+    def _a_weight_each(self) -> Self:
+        if len(self.units) != len(self.weights):
+            found, expected = f"a list of {len(self.weights)} for {len(self.units)} units", "a weight for each unit"
+            fix = "List as many weights as units, in the same order."
+            raise Fault(found, expected, fix, keys=("units", "weights"), at=("weights",))
+        return self
+
+
+class ConceptDirection(Strict):
+    """The direction of a concept that tcav found."""
+
+    concept: Identifier
+    """Name of the concept."""
+    method: Name
+    """Name of the tcav that finds its vector, on the same layer."""
+
+
+class ActivationMaximisation(LayerMethod):
+    """Pictures that raise a unit most (Erhan et al. 2009; Olah, Mordvintsev, Schubert, Distill 2017)."""
+
+    use: Literal["activation_maximisation"]
+    """Pictures that raise a unit most."""
+    slice: str = "all"
+    """Slice whose best real pictures stand beside, and whose spectrum `maco` keeps."""
+    units: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] | None = None
+    """Numbers of units (channels)."""
+    classes: Annotated[tuple[Name, ...] | None, Field(min_length=1)] = None
+    """Classes, by the logit of each."""
+    directions: Annotated[tuple[UnitDirection | ConceptDirection, ...] | None, Field(min_length=1)] = None
+    """Directions in the layer."""
+    neuron: Literal["channel", "centre"] = "channel"
+    """channel: the unit's mean over all places; centre: its place in the middle."""
+    parametrisation: Literal["fourier", "maco", "pixel"] = "fourier"
+    """How the picture is written: by its frequencies; by their phase alone, with the mean magnitude of the slice's own
+    pictures (MaCo, Fel et al., NeurIPS 2023); by its pixels."""
+    steps: Annotated[int, Field(ge=1)] = 512
+    """Steps of Adam."""
+    learning_rate: Annotated[FiniteFloat, Field(gt=0)] = 0.05
+    """Step size of Adam."""
+    decay: Annotated[FiniteFloat, Field(ge=0)] = 1.0
+    """Fourier: how much weaker high frequencies start."""
+    transforms: Annotated[tuple[Literal["pad", "jitter", "scale", "rotate"], ...], Field(max_length=4)] | None = None
+    """Small changes that each step makes first; default: pad 12 px, jitter 8, scale 0.9 to 1.1, rotate 10 degrees,
+    jitter 4; [] for none. Distances shrink with pictures whose shorter side is below 128 px."""
+    l2: Annotated[FiniteFloat, Field(ge=0)] = 0.0
+    """Weight of the mean square of the picture before colour."""
+    tv: Annotated[FiniteFloat, Field(ge=0)] = 0.0
+    """Weight of its total variation."""
+
+    @model_validator(mode="after")
+    def _names_something(self) -> Self:
+        if self.target != TargetSpec():
+            fix = "Remove `target`; name `classes` to raise the score of a class."
+            raise Fault("a target", "units, classes or directions", fix, keys=("target",), at=("target",))
+        if self.units is None and self.classes is None and self.directions is None:
+            found, expected = "nothing to raise", "units, classes or directions"
+            raise Fault(found, expected, "Add one of them.", keys=("units", "classes", "directions"))
+        return self
 
 
 class Lime(MethodBase):
@@ -493,6 +649,18 @@ class GridFeature(Strict):
     """As for a region."""
 
 
+class ConceptFeature(Strict):
+    """How strongly each case shows a concept to the net, as a concept method of the audit found."""
+
+    concept: Identifier
+    """Name of the concept."""
+    method: Name
+    """Name of the network_dissection (largest activation of its best unit) or tcav (along its vector)."""
+
+
+TreeFeature = str | RegionFeature | GridFeature | ConceptFeature
+
+
 class DecisionTree(MethodBase):
     """A decision tree that stands in for the model (TREPAN, Craven and Shavlik, NIPS 1995)."""
 
@@ -500,9 +668,9 @@ class DecisionTree(MethodBase):
     """A decision tree that stands in for the model."""
     slice: str = "all"
     """Slice that it is grown and tested on."""
-    features: Annotated[tuple[str | RegionFeature | GridFeature, ...] | None, Field(min_length=1)] = None
-    """Columns of the table, or numbers read off the images. Default: the features of `model.input` for a table; the
-    columns that slices name for images."""
+    features: Annotated[tuple[TreeFeature, ...] | None, Field(min_length=1)] = None
+    """Columns of the table, numbers read off the images, or scores of concepts. Default: the features of `model.input`
+    for a table; the columns that slices name for images."""
     max_depth: Annotated[int, Field(ge=1)] = 5
     """Most tests on a way to a leaf."""
     max_leaves: Annotated[int, Field(ge=2)] = 16
@@ -543,6 +711,9 @@ Method = Annotated[
     | Deconvnet
     | Occlusion
     | ActivationMaps
+    | NetworkDissection
+    | Tcav
+    | ActivationMaximisation
     | Lime
     | Shap
     | DecisionTree,

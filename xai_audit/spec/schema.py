@@ -18,7 +18,7 @@ from pydantic import (
 
 from xai_audit import registry
 from xai_audit.spec.base import Date, Fault, FiniteFloat, Identifier, Name, Scalar, Sha256, Share, Strict, Text, whole
-from xai_audit.spec.methods import Background, Baseline, Layout, Method
+from xai_audit.spec.methods import Background, Baseline, ConceptEntry, Layout, Method
 from xai_audit.spec.tables import MissingCodes, TableInput, TableSource, kind_of_input
 
 
@@ -216,6 +216,16 @@ class ImageFolder(Strict):
     """Folder that holds the class folders."""
 
 
+class Crop(Strict):
+    """The part of a picture that is a case: several cases may share a picture."""
+
+    box: tuple[str, str, str, str]
+    """Columns of its box, [xmin, ymin, xmax, ymax], in pixels of the stored picture."""
+    side: Annotated[int, Field(ge=1)] | None = None
+    """Side in pixels of a square around the middle of the box, moved inwards where it would leave the picture; default:
+    the box itself."""
+
+
 class ImageTable(Strict):
     """A CSV or parquet table with one row an image."""
 
@@ -230,8 +240,10 @@ class ImageTable(Strict):
     `classes`."""
     root: str | None = None
     """Folder of the images; default: the table's folder. `package:NAME/path` names a folder of an installed package."""
+    crop: Crop | None = None
+    """A case is a part of its picture."""
     id: str | None = None
-    """Column that names a case; default: the image's path as written in the table."""
+    """Column that names a case; default: the image's path as written in the table, and the box of a crop."""
 
 
 class Arrays(Strict):
@@ -352,6 +364,36 @@ class Show(Strict):
     """A group smaller than this is shown as `< n`."""
 
 
+class Boxes(Strict):
+    """Mask: boxes from a table of their own, any number a picture."""
+
+    boxes: str
+    """CSV or parquet table with one box a row."""
+    image: str
+    """Its column that names the picture, as the source's `image` column does."""
+    box: tuple[str, str, str, str]
+    """Its columns of the box, [xmin, ymin, xmax, ymax], in pixels of the stored picture."""
+    where: Where = {}
+    """Which of its rows; several columns must all hold."""
+
+
+class Outside(Strict):
+    """Mask: all that lies outside another mask."""
+
+    outside: Identifier
+    """Name of that mask."""
+
+
+class Border(Strict):
+    """Mask: the frame of the picture as the model sees it."""
+
+    border: Annotated[FiniteFloat, Field(gt=0, lt=0.5)]
+    """Its width, as a share of the shorter side."""
+
+
+Mask = str | tuple[str, str, str, str] | Boxes | Outside | Border
+
+
 class Data(Strict):
     """The cases under audit."""
 
@@ -363,9 +405,9 @@ class Data(Strict):
     """Column: values that stand for "missing", such as {gdlin: [666]}; they are read as missing everywhere."""
     cluster: str | None = None
     """Column of the unit that intervals resample (a patient, a module); default: the case."""
-    masks: dict[Identifier, str | tuple[str, str, str, str]] = {}
+    masks: dict[Identifier, Mask] = {}
     """Concept name: column that holds a mask file, or four columns of a box, [xmin, ymin, xmax, ymax]; for arrays the
-    name of an array (N, H, W)."""
+    name of an array (N, H, W); boxes from a table of their own; what lies outside another mask; a border."""
     show: Show = Show()
     """What the report may show of single cases."""
     on_bad_case: Literal["fail", "record"] = "fail"
@@ -479,6 +521,8 @@ class Criterion(Strict):
     """Name of a method, for measures of explanations."""
     mask: str | None = None
     """Name of a mask, for relevance measures."""
+    concept: str | None = None
+    """Name of a concept, for measures of concepts."""
     class_: Annotated[str | None, Field(alias="class")] = None
     """Class whose value is meant, where a measure has one a class."""
     at_least: FiniteFloat | None = None
@@ -603,6 +647,11 @@ def _unique_labels(methods: tuple[Any, ...]) -> tuple[Any, ...]:
     return methods
 
 
+def _unique_concepts(concepts: tuple[Any, ...]) -> tuple[Any, ...]:
+    _unique(concepts, "name")
+    return concepts
+
+
 def _unique_ids(criteria: tuple[Criterion, ...]) -> tuple[Criterion, ...]:
     _unique(criteria, "id")
     return criteria
@@ -647,6 +696,8 @@ class AuditSpec(Strict):
     """Which cases the explanation methods see."""
     methods: Annotated[tuple[Method, ...], AfterValidator(_unique_labels)] = ()
     """Explanation methods."""
+    concepts: Annotated[tuple[ConceptEntry, ...], AfterValidator(_unique_concepts)] = ()
+    """What people have words for, and the data mark: methods of concepts look for it in the net."""
     compute: Compute = Compute()
     """Precision and memory of the explanation methods."""
     measures: tuple[MeasureEntry, ...] = ()
@@ -689,7 +740,7 @@ class AuditSpec(Strict):
 
 
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-"""`${NAME}` in a path under data.source or model.weights."""
+"""`${NAME}` in a path under data or model.weights."""
 
 
 def text_in(text: Text, language: str) -> str:

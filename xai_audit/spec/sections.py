@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from xai_audit.registry import METHODS
 from xai_audit.spec.base import Fault, Strict
 from xai_audit.spec.messages import Mistake, did_you_mean, translate, unknown
-from xai_audit.spec.methods import Method, MethodBase
+from xai_audit.spec.methods import Concept, Method, MethodBase
 from xai_audit.spec.schema import (
     Audit,
     AuditSpec,
@@ -54,6 +54,7 @@ class Sections:
     report: ReportSpec | None = None
     trust: Trust | None = None
     reasons: Reasons | None = None
+    concepts: dict[int, Concept] = field(default_factory=dict)
     slices: dict[int, Slice] = field(default_factory=dict)
     methods: dict[int, MethodBase] = field(default_factory=dict)
     measures: dict[int, MeasureUse] = field(default_factory=dict)
@@ -102,6 +103,7 @@ def from_spec(spec: AuditSpec, raw: Mapping[str, Any]) -> Sections:
         spec.report,
         spec.trust,
         spec.reasons,
+        dict(enumerate(spec.concepts)),
         dict(enumerate(spec.slices)),
         dict(enumerate(spec.methods)),
         dict(enumerate(spec.measures)),
@@ -124,6 +126,7 @@ def read_sections(raw: Mapping[str, Any]) -> tuple[Sections, list[Mistake]]:
     sections.trust = _one(Trust, raw, "trust", mistakes) if "trust" in raw else Trust()
     sections.reasons = _one(Reasons, raw, "reasons", mistakes)
     sections.slices = _list(Slice, raw, "slices", mistakes) if "slices" in raw else {0: Slice(name="all")}
+    sections.concepts = _list(Concept, raw, "concepts", mistakes, short="name")
     found = _methods(raw, mistakes)
     sections.methods = {index: with_defaults_of(method, sections.model) for index, method in found.items()}
     sections.measures = _list(MeasureUse, raw, "measures", mistakes, short="use")

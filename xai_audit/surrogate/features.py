@@ -1,11 +1,11 @@
-"""The declared interpretable features of cases: columns, statistics of regions and grid cells of images.
+"""The declared interpretable features of cases: columns, statistics of regions and grid cells, scores of concepts.
 
 A further kind of feature is an entry of the grammar and a reader here that gives columns and their values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from xai_audit.data.column_types import kind_of, missing_in
 from xai_audit.data.dataset import Dataset
 from xai_audit.errors import Refusal
-from xai_audit.spec.methods import DecisionTree, GridFeature, RegionFeature
+from xai_audit.spec.methods import ConceptFeature, DecisionTree, TreeFeature
 from xai_audit.spec.schema import AuditSpec
 from xai_audit.spec.tables import Feature, TableInput
 from xai_audit.surrogate.image_statistics import image_statistics
@@ -26,12 +26,11 @@ MOST_CATEGORIES = 50
 Rows = NDArray[np.float64]
 Read = tuple[Column, Values]
 """A column with its values (cases,)."""
+Scores = Mapping[ConceptFeature, Values]
+"""What a method of concepts says of each concept that is a feature, (cases,)."""
 
 
-Entry = str | RegionFeature | GridFeature
-
-
-def entries_of(method: DecisionTree, spec: AuditSpec) -> tuple[Entry, ...]:
+def entries_of(method: DecisionTree, spec: AuditSpec) -> tuple[TreeFeature, ...]:
     """The features that a method declares: by default those of the model's table, or the columns that slices name.
 
     Raises Refusal where there is none.
@@ -50,23 +49,26 @@ def entries_of(method: DecisionTree, spec: AuditSpec) -> tuple[Entry, ...]:
 
 
 def read_features(
-    entries: Sequence[Entry],
+    entries: Sequence[TreeFeature],
     dataset: Dataset,
     indexes: NDArray[np.int64],
     spec: AuditSpec,
     rows: Rows | None,
     where: str,
+    scores: Scores | None = None,
 ) -> tuple[tuple[Column, ...], Values]:
     """The columns of the declared features, and their values of some cases (cases, columns).
 
-    `rows`: (cases, features of the model), of a table. Raises Refusal for a feature that is not there, a value that is
-    missing or infinite, and features that are the same in every case.
+    `rows`: (cases, features of the model), of a table; `scores`: of each concept among the features. Raises Refusal for
+    a feature that is not there, a value that is missing or infinite, and features that are the same in every case.
     """
     read: list[Read] = []
-    images = [entry for entry in entries if not isinstance(entry, str)]
+    images = [entry for entry in entries if not isinstance(entry, str | ConceptFeature)]
     for place, entry in enumerate(entries):
         if isinstance(entry, str):
             read += _column(entry, dataset, indexes, spec, rows, f"{where}.features[{place}]")
+        elif isinstance(entry, ConceptFeature):
+            read.append((_concept_column(entry), (scores or {})[entry]))
     if images:
         read += image_statistics(images, dataset, indexes, spec, where)
     values = np.stack([values for _, values in read], axis=1)
@@ -93,6 +95,11 @@ def _column(
         known = ", ".join(map(str, dataset.frame.columns))
         raise Refusal(where, f'"{name}", which is no column', f"one of: {known}", "Correct the name.")
     return [_table_column(name, dataset, indexes, where)]
+
+
+def _concept_column(entry: ConceptFeature) -> Column:
+    source = {"kind": "concept", "concept": entry.concept, "method": entry.method}
+    return Column(f"{entry.concept} ({entry.method})", "number", source)
 
 
 def _model_columns(feature: Feature, place: int) -> list[Column]:

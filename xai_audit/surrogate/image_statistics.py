@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xai_audit.data.bad_cases import case_place
 from xai_audit.data.dataset import Dataset
-from xai_audit.data.preprocess import prepare, prepare_mask
+from xai_audit.data.preprocess import prepare
 from xai_audit.errors import Refusal
 from xai_audit.spec.methods import GridFeature, RegionFeature
 from xai_audit.spec.schema import AuditSpec, ModelInput
@@ -52,20 +52,13 @@ def image_statistics(
     table = np.empty((len(indexes), len(columns)))
     for row, index in enumerate(indexes.tolist()):
         pixels = prepare(dataset.image(index), spec.model.input).astype(np.float64)
-        masks = {region: _mask(dataset, index, region, spec.model.input) for region in regions}
+        masks = {region: dataset.seen_mask(index, region, spec.model.input) for region in regions}
         numbers = [number for entry in entries for number in _numbers(entry, pixels, masks)]
         table[row] = numbers
         for column, number in zip(columns, numbers, strict=True):
             if np.isnan(number):
                 raise _empty(column, case_place(dataset.ids[index]), where)
     return [(column, table[:, place]) for place, column in enumerate(columns)]
-
-
-def _mask(dataset: Dataset, index: int, region: str, model_input: ModelInput) -> Mask:
-    """Empty where the table gives the case no mask."""
-    if not dataset.has_mask(index, region):
-        return np.zeros(model_input.size, dtype=np.bool_)
-    return prepare_mask(dataset.mask(index, region), model_input)
 
 
 def _empty(column: Column, case: str, where: str) -> Refusal:

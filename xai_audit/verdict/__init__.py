@@ -8,7 +8,8 @@ step stored.
 |---|---|
 | pass | the end of the interval that the criterion names meets the limit; a limit equal to that end is met |
 | fail | the whole interval misses the limit |
-| inconclusive | the interval straddles the limit (straddles), too few cases or units (too_few, few_units), or holm |
+| inconclusive | the interval straddles the limit (straddles), too few cases or units (too_few, few_units), or holm; |
+| | or of a concept no more than chance (chance), or a limit that cannot be missed (vacuous) |
 | not_run | no step measured it (no_evidence), or the step was refused (refused) |
 | error | the step failed, the number is undefined, has no interval, or its record contradicts itself; or the number |
 | | comes from an explanation that failed its own checks (explanation_failed) |
@@ -23,6 +24,7 @@ from dataclasses import replace
 
 from xai_audit.evidence.records import Evidence
 from xai_audit.spec.schema import AuditSpec
+from xai_audit.verdict.concept_findings import concept_findings
 from xai_audit.verdict.criteria import Arrays, assess
 from xai_audit.verdict.families import correct_families
 from xai_audit.verdict.findings import (
@@ -56,7 +58,7 @@ __all__ = [
 
 def judge(spec: AuditSpec, records: Sequence[Evidence], arrays: Arrays, on: datetime.date) -> tuple[Finding, ...]:
     """One finding a criterion in the order of the spec, then failed and refused steps, then how far each explanation
-    may be believed, then what the data shows.
+    may be believed, then what leans on spurious concepts, then what the data shows.
 
     `arrays` gives the arrays of a step by its id. `on` is the day on which waivers must still hold.
     """
@@ -70,5 +72,6 @@ def judge(spec: AuditSpec, records: Sequence[Evidence], arrays: Arrays, on: date
         *judged,
         *step_findings(records),
         *trust_findings(trusted),
+        *concept_findings(records),
         *observations(records, spec.data.show.minimum_cell),
     )

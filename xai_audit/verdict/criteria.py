@@ -13,9 +13,10 @@ from xai_audit.errors import EvidenceError
 from xai_audit.evidence.records import Evidence, Value
 from xai_audit.measures.intervals import FEW_CLUSTERS, Interval
 from xai_audit.spec.schema import Criterion
+from xai_audit.verdict.concept_claims import weighed
 from xai_audit.verdict.findings import Finding, Verdict
 from xai_audit.verdict.limits import Limit, compare, limit_of, p_against
-from xai_audit.verdict.lookup import Found, Missing, look_up
+from xai_audit.verdict.lookup import OF_CONCEPTS, Found, Missing, look_up
 from xai_audit.verdict.stored import Draws, fault_of, interval_at
 from xai_audit.verdict.trust import Trusted, failed_explanation
 from xai_audit.verdict.trust_words import failed_in_words
@@ -51,7 +52,7 @@ def assess(
         why = [reason.evidence for reason in failed.reasons if reason.state == "failed" and reason.evidence]
         ids = tuple(dict.fromkeys((found.record.id, *why)))
         return replace(finding, reason="explanation_failed", detail=failed_in_words(failed), evidence=ids)
-    judged = _assess_value(criterion, limit, finding, found, arrays)
+    judged = weighed(_assess_value(criterion, limit, finding, found, arrays), limit, found)
     if found.record.kind == "surrogate" and found.record.details.get("valid") is False:
         judged = replace(judged, detail=f"{judged.detail} {NO_VALID_TREE}")
     return judged
@@ -97,6 +98,7 @@ def _blank(criterion: Criterion, limit: Limit, verdict: Verdict, reason: str, de
         method=criterion.method,
         mask=criterion.mask,
         class_=criterion.class_,
+        concept=criterion.concept,
         limit_kind=limit.kind,
         limit=limit.ends,
         bound=limit.bound,
@@ -109,6 +111,7 @@ def _blank(criterion: Criterion, limit: Limit, verdict: Verdict, reason: str, de
 def _with_numbers(finding: Finding, value: Value, interval: Interval | None) -> Finding:
     ends: dict[str, Any] = {} if interval is None else {"low": interval.low, "high": interval.high}
     is_part = registry.part(finding.measure or "") is not None  # its label is the slice that it is compared with
+    is_class = not is_part and finding.measure not in OF_CONCEPTS  # whose labels name the concept
     return replace(
         finding,
         estimate=value.estimate,
@@ -116,7 +119,7 @@ def _with_numbers(finding: Finding, value: Value, interval: Interval | None) -> 
         successes=value.successes,
         trials=value.trials,
         unit=value.unit,
-        class_=finding.class_ or (None if is_part else value.label or None),
+        class_=finding.class_ or (value.label or None if is_class else None),
         compared_with=value.label if is_part else None,
         **ends,
     )

@@ -34,8 +34,8 @@ def families(criteria: Sequence[Criterion]) -> list[list[int]]:
     for index, criterion in enumerate(criteria):
         limit = limit_of(criterion)
         if limit.is_strict:
-            key = (criterion.measure, criterion.method, criterion.mask, criterion.class_, limit.kind)
-            groups[key].append(index)
+            about = (criterion.method, criterion.mask, criterion.concept, criterion.class_)
+            groups[criterion.measure, *about, limit.kind].append(index)
     return [members for members in groups.values() if len({criteria[index].slice for index in members}) > 1]
 
 

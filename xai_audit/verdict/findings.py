@@ -14,8 +14,8 @@ from xai_audit.spec.base import Text
 from xai_audit.spec.schema import AuditSpec
 
 Verdict = Literal["pass", "fail", "inconclusive", "not_run", "error", "waived"]
-Kind = Literal["criterion", "step", "observation", "trust"]
-JUDGES_NOTHING: tuple[Kind, ...] = ("observation", "trust")
+Kind = Literal["criterion", "step", "observation", "trust", "concept"]
+JUDGES_NOTHING: tuple[Kind, ...] = ("observation", "trust", "concept")
 """Kinds without a verdict."""
 Severity = Literal["minor", "major", "critical"]
 LimitKind = Literal["at_least", "at_most", "between"]
@@ -37,6 +37,8 @@ REASONS: dict[str, str] = {
     "refused": "The method or measure does not apply to this model or these data.",
     "no_evidence": "No step measured it.",
     "ambiguous": "More than one number fits the criterion.",
+    "chance": "Met, but the number is no more than what chance, or random counterparts, would give.",
+    "vacuous": "Met, but the limit cannot be missed, whatever the model does.",
     "explanation_failed": "The explanation that it rests on failed its own checks, or fails them on these cases.",
     "waived": "Not met; a named person has decided to live with it until a date.",
     "waiver_expired": "Not met, and the waiver has run out.",
@@ -52,10 +54,14 @@ REASONS: dict[str, str] = {
     "trust_weak": "The explanation failed no check, but some check is missing, cannot tell yet or is not met in full.",
     "trust_failed": "The explanation failed a check: its pictures must not be relied on.",
     "trust_untested": "No check of the explanation was made.",
+    "concept_leans": "A class leans on a spurious concept.",
+    "concept_does_not_lean": "Classes that were tested and do not lean on a spurious concept.",
+    "concept_not_told": "Whether a class leans on a spurious concept cannot be told.",
+    "concept_not_found": "A spurious concept that the method did not find in the net, so that it tells nothing of it.",
 }
 """Every reason that a finding can have, in plain words."""
 FORMAT = 1
-_SINCE: dict[str, Any] = {"compared_with": None}
+_SINCE: dict[str, Any] = {"compared_with": None, "concept": None}
 """Fields that older findings of this format lack, with what they mean there."""
 _SEVERITY_RANK = {"critical": 0, "major": 1, "minor": 2}
 
@@ -79,12 +85,13 @@ class Finding:
     id: str
     kind: Kind
     verdict: Verdict | None
-    """None for an observation, and for how far an explanation is to be trusted."""
+    """None for an observation, for how far an explanation is to be trusted, and for what leans on a concept."""
     severity: Severity
     reason: str
     """A code of `REASONS`: met, not_met, straddles, too_few, holm, undefined, no_interval, invalid, step_failed,
-    refused, no_evidence, ambiguous, explanation_failed, waived, waiver_expired; for observations bad_cases,
-    training_overlap, ...; for trust trust_trusted, trust_weak, trust_failed, trust_untested."""
+    refused, no_evidence, ambiguous, chance, vacuous, explanation_failed, waived, waiver_expired; for observations
+    bad_cases, training_overlap, ...; for trust trust_trusted, trust_weak, trust_failed, trust_untested; for concepts
+    concept_leans, concept_does_not_lean, concept_not_told, concept_not_found."""
     detail: str
     """One plain sentence."""
     evidence: tuple[str, ...] = ()
@@ -94,6 +101,8 @@ class Finding:
     method: str | None = None
     mask: str | None = None
     class_: str | None = None
+    concept: str | None = None
+    """Of measures of concepts, and of what leans on one."""
     compared_with: str | None = None
     """The reference slice, of a difference or ratio."""
     limit_kind: LimitKind | None = None
@@ -146,7 +155,7 @@ def worst_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """
 
     def rank(finding: Finding) -> tuple[int, int, int]:
-        is_good = finding.verdict == "pass" or finding.reason == "trust_trusted"
+        is_good = finding.verdict == "pass" or finding.reason in ("trust_trusted", "concept_does_not_lean")
         group = 2 if is_good else 1 if finding.verdict == "waived" else 0
         return group, _SEVERITY_RANK[finding.severity], {None: 2, "inconclusive": 1}.get(finding.verdict, 0)
 

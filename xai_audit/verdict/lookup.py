@@ -7,12 +7,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 from xai_audit import registry
-from xai_audit.evidence.records import Evidence, Value
+from xai_audit.evidence.records import Evidence, StepKind, Value
 from xai_audit.spec.schema import Criterion
 
 MEASURE_KINDS = ("performance", "calibration", "localisation", "fairness", "quality")
 OF_SURROGATES = tuple(entry.name for entry in registry.MEASURES if entry.group == "surrogate")
 """Measures that the step of a surrogate gives, whose subject is the tree's name."""
+OF_CONCEPTS: dict[str, StepKind] = {
+    "concept_iou": "dissection",
+    "tcav_score": "tcav",
+    "concept_effect": "concept_effect",
+}
+"""Measures of concepts, and the kind of step that gives them, whose subject is the method's name."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +62,9 @@ def look_up(criterion: Criterion, records: Sequence[Evidence]) -> Found | Missin
 def _is_about(record: Evidence, criterion: Criterion) -> bool:
     subject = _asked(criterion)[0]
     is_of_tree = record.kind == "surrogate" and subject in OF_SURROGATES
+    is_of_concepts = record.kind == OF_CONCEPTS.get(subject)
     return (
-        ((record.kind in MEASURE_KINDS and record.subject == subject) or is_of_tree)
+        ((record.kind in MEASURE_KINDS and record.subject == subject) or is_of_tree or is_of_concepts)
         and record.slice == criterion.slice
         and (record.method == criterion.method or (criterion.method is None and not _is_control(record)))
         and criterion.mask in (None, record.mask)
@@ -78,6 +85,8 @@ def _asked(criterion: Criterion) -> tuple[str, str]:
 def _only_value(criterion: Criterion, matching: Sequence[Evidence]) -> Found | Missing:
     name = _asked(criterion)[1]
     named = [Found(value, record) for record in matching for value in record.values if value.name == name]
+    if name in OF_CONCEPTS:
+        return _of_concept(criterion, matching, named)
     if criterion.class_ is not None:
         fitting = [found for found in named if found.value.label == criterion.class_]
     else:
@@ -89,6 +98,48 @@ def _only_value(criterion: Criterion, matching: Sequence[Evidence]) -> Found | M
         return Missing("error", "ambiguous", f"Several values fit: {names}.", _ids(matching))
     of_class = f" for class {criterion.class_}" if criterion.class_ is not None else ""
     return Missing("not_run", "no_evidence", f"The step gave no single value{of_class}.", _ids(matching))
+
+
+def _of_concept(criterion: Criterion, matching: Sequence[Evidence], named: Sequence[Found]) -> Found | Missing:
+    """The value of one concept, on one class where the measure has one; a concept that was not found has none."""
+    ends = () if criterion.class_ is None or criterion.measure == "concept_iou" else (f" on {criterion.class_}",)
+    fitting = [found for found in named if _fits(found.value.label, criterion, ends)]
+    tested = [found for found in fitting if found.value.status == "measured" and not _at_chance(found)]
+    if len(fitting) == len(tested) == 1:
+        return tested[0]
+    if len(fitting) > 1:
+        names = ", ".join(_name(found) for found in fitting)
+        return Missing("error", "ambiguous", f"Several values fit: {names}.", _ids(matching))
+    told = fitting[0].value.reason if fitting else ""
+    return Missing("not_run", "no_evidence", told or not_found_in_words(criterion, matching), _ids(matching))
+
+
+def _fits(label: str, criterion: Criterion, ends: tuple[str, ...]) -> bool:
+    if criterion.concept is not None and not ends:
+        return label == criterion.concept or (
+            criterion.measure != "concept_iou" and label.startswith(f"{criterion.concept} on ")
+        )
+    if criterion.concept is None:
+        return label.endswith(ends) if ends else True
+    return label == f"{criterion.concept}{ends[0]}"
+
+
+def _at_chance(found: Found) -> bool:
+    """Whether a tcav's vectors tell the concept from random pictures no better than chance."""
+    entries = found.record.details.get("comparisons") or []
+    state = {f"{entry['concept']} on {entry['class']}": entry["state"] for entry in entries}
+    return found.record.kind == "tcav" and state.get(found.value.label) != "tested"
+
+
+def not_found_in_words(criterion: Criterion, matching: Sequence[Evidence]) -> str:
+    """Why a step gave no value of a concept."""
+    why = {
+        "concept_iou": "The step gave no overlap of it",
+        "tcav_score": "Its vectors tell it from random pictures no better than chance, or it was not tested",
+        "concept_effect": "No unit detects it, or its class has no case, so that nothing could be silenced",
+    }[criterion.measure]
+    where = ", ".join(dict.fromkeys(record.subject for record in matching))
+    return f"{criterion.concept or 'The concept'} by {where}: {why[0].lower()}{why[1:]}."
 
 
 def _name(found: Found) -> str:

@@ -20,13 +20,17 @@ def step_findings(records: Sequence[Evidence]) -> tuple[Finding, ...]:
     """One finding for each step that failed (error) or was refused (not_run).
 
     Of the checks of explanations only what failed, and once: that a check does not apply is told by how far the
-    explanation may be believed.
+    explanation may be believed. What a concept does is not told again where its dissection gave no answer.
     """
     broken = {record.id for record in records if record.status == "failed" and record.kind == "probe"}
-    return tuple(_step(record) for record in records if record.status != "measured" and not _is_told(record, broken))
+    silent = {record.id for record in records if record.status != "measured" and record.kind == "dissection"}
+    left = [record for record in records if record.status != "measured"]
+    return tuple(_step(record) for record in left if not _is_told(record, broken, silent))
 
 
-def _is_told(record: Evidence, broken: Collection[str]) -> bool:
+def _is_told(record: Evidence, broken: Collection[str], silent: Collection[str]) -> bool:
+    if record.kind == "concept_effect":
+        return not set(record.parents).isdisjoint(silent)
     if record.kind not in ("probe", "quality"):
         return False
     return record.status == "not_applicable" or not set(record.parents).isdisjoint(broken)

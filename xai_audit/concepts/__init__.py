@@ -1,0 +1,1 @@
+"""What the units inside a net have learnt: activity, dissection, concept vectors, maximisation."""
