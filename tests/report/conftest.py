@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from attached import WHEN, attachments
 from fixture_checks import CHECKED
+from fixture_concepts import make_concept_run
 from fixture_run import EVERY_METHOD, LEANING, Made, Wish, make_run
 from fixture_table import make_table_run
 
@@ -89,3 +90,19 @@ def loans_report(loans: Made) -> Report:
 @pytest.fixture(scope="session")
 def loans_html(loans_report: Report) -> str:
     return render_html(loans_report).decode()
+
+
+@pytest.fixture(scope="session")
+def concepts(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A run of the four methods that look into the net."""
+    return make_concept_run(tmp_path_factory.mktemp("concepts") / "3f9c1a7be204")
+
+
+@pytest.fixture(scope="session")
+def concepts_report(concepts: Made) -> Report:
+    return build_report(concepts.run, concepts.spec, concepts.findings, "en")
+
+
+@pytest.fixture(scope="session")
+def concepts_html(concepts_report: Report) -> str:
+    return render_html(concepts_report).decode()

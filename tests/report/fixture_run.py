@@ -41,8 +41,14 @@ MEASURES = (
 )
 METHODS = ("grad_cam", "saliency", "occlusion")
 EVERY_METHOD = tuple(entry.name for entry in registry.METHODS if entry.shape != "fitter")
-SETTINGS = {"grad_cam": "layer: last", "occlusion": "window: 16, stride: 8", "activation_maps": "layer: last, top: 9"}
-UNITS = 24
+SETTINGS = {
+    "grad_cam": "layer: last",
+    "occlusion": "window: 16, stride: 8",
+    "activation_maps": "layer: last, top: 9",
+    "network_dissection": "layer: last",
+    "tcav": "layer: last",
+    "activation_maximisation": "layer: last, units: [3, 7], steps: 64",
+}
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,7 @@ class Wish:
     broken: tuple[str, ...] = ("occlusion",)
     refused: tuple[str, ...] = ()
     methods: tuple[str, ...] = METHODS
+    masks: str = "interior: mask"
     classes: tuple[str, ...] = CLASSES
     criteria: str | None = None
     withhold: tuple[str, ...] = ()
@@ -117,7 +124,7 @@ model:
 data:
   source: {{kind: image_table, table: solar-cells.csv, image: file, label: defect, id: cell}}
   cluster: module
-  masks: {{interior: mask}}
+  masks: {{{masks}}}
   show: {{images: {shows}, withhold: [{withhold}], minimum_cell: {minimum}}}
   on_bad_case: record
   description: Electroluminescence images of photovoltaic cells.
@@ -129,7 +136,7 @@ methods:
 measures: [accuracy, balanced_accuracy,
   {{use: auroc, positive: {positive}}}, {{use: sensitivity, positive: {positive}}},
   {{use: specificity, positive: {positive}}},
-  {{use: f1, positive: {positive}}}, confusion_matrix, brier, ece, relevance_mass]
+  {{use: f1, positive: {positive}}}, confusion_matrix, brier, ece{relevance}]
 {criteria}"""
 
 
@@ -154,6 +161,8 @@ def spec_bytes(wish: Wish) -> bytes:
         positive=_quoted(wish.classes[1]),
         criteria=CRITERIA if wish.criteria is None else wish.criteria,
         languages=wish.languages,
+        masks=wish.masks,
+        relevance=", relevance_mass" * any(registry.method(method).gives_map for method in wish.methods),
     )
     return text.encode()
 
@@ -166,7 +175,7 @@ def _id(*parts: str) -> str:
     return hashlib.sha256(":".join(parts).encode()).hexdigest()[:12]
 
 
-class _Maker:
+class Maker:
     """Makes the records one after the other."""
 
     def __init__(self, wish: Wish) -> None:
@@ -373,7 +382,7 @@ class _Maker:
         maps = {method: _maps(method, self.images, np.random.default_rng(3)) for method in methods}
         for method in methods:
             kind, uses_target = registry.method(method).map_kind, registry.method(method).uses_target
-            on_layer = kind in ("layer", "units")
+            on_layer = kind == "layer"
             details = {
                 "use": method,
                 "case_ids": ids,
@@ -382,8 +391,6 @@ class _Maker:
                 "explained": explained if uses_target else [],
                 "warnings": list(WARNINGS.get(method, ())),
             } | ({"precision": PRECISION[method]} if method in PRECISION else {})
-            if method == "activation_maps":
-                details["summary"] = _summary(maps[method])
             self.add(
                 "explanation",
                 method,
@@ -407,7 +414,7 @@ class _Maker:
                     "Use integrated_gradients.",
                 )
         for method in methods:
-            if registry.method(method).map_kind not in ("units", "none"):
+            if registry.method(method).gives_map:
                 self.localisation(method, maps[method])
         self.checks(ids)
 
@@ -468,7 +475,6 @@ USED: dict[str, dict[str, Any]] = {
         "players": {"kind": "grid", "rows": 6, "columns": 6},
         "baseline": {"kind": "mean_colour", "colour": [0.31]},
     },
-    "activation_maps": {"layer": "features.7", "grid": [6, 6], "units": "all", "rank": "max", "top": 9},
 }
 PASSES = {
     "occlusion": Passes(12, 0, 121 * 12),
@@ -540,25 +546,6 @@ def _fit(method: str, count: int) -> dict[str, np.ndarray]:
     }  # fmt: skip
 
 
-def _summary(maps: np.ndarray) -> dict[str, Any]:
-    """As activation_maps leaves it."""
-    strongest = maps.max((2, 3))
-    units = [
-        {
-            "unit": unit,
-            "min": float(one.min()),
-            "max": float(one.max()),
-            "mean": float(one.mean()),
-            "share_not_positive": float((one <= 0).mean()),
-            "is_dead": bool(one.max() <= 0),
-            "top": np.argsort(-strongest[:, unit], kind="stable")[:9].tolist(),
-        }
-        for unit, one in enumerate(maps.swapaxes(0, 1))
-    ]
-    order = np.argsort(-strongest.max(0), kind="stable").tolist()
-    return {"rank": "max", "is_rectified": True, "order": order, "units": units}
-
-
 def _cell(rng: np.random.Generator, has_defect: bool) -> np.ndarray:
     y, x = np.mgrid[0:SIDE, 0:SIDE] / SIDE
     cell = 150 + 30 * np.sin(6 * x + rng.random() * 6) * np.cos(5 * y) + rng.normal(0, 9, (SIDE, SIDE))
@@ -582,10 +569,6 @@ def _maps(method: str, images: np.ndarray, rng: np.random.Generator) -> np.ndarr
     if kind == "layer":
         power = 1.0 + EVERY_METHOD.index(method)
         return (coarse**power * (1 + rng.normal(0, 0.2, coarse.shape)) - 0.02).astype(np.float32)
-    if kind == "units":
-        units = np.maximum(rng.normal(0, 0.4, (count, UNITS, 6, 6)) + coarse[:, None] - 0.3, 0)
-        units[:, [5, 17]] = 0
-        return units.astype(np.float32)
     if kind == "pixels":
         return (rng.normal(0, 1, (count, 1, SIDE, SIDE)) * dark[:, None] / 255).astype(np.float32)
     if kind == "segments":
@@ -595,7 +578,7 @@ def _maps(method: str, images: np.ndarray, rng: np.random.Generator) -> np.ndarr
     return np.kron(blocks, np.ones((1, 8, 8))).astype(np.float32)
 
 
-def manifest_of(wish: Wish, maker: _Maker, spec: bytes) -> dict[str, Any]:
+def manifest_of(wish: Wish, maker: Maker, spec: bytes) -> dict[str, Any]:
     """A manifest with fixed times."""
     return {
         "format": 1,
@@ -643,9 +626,9 @@ class Made:
     findings: tuple[Finding, ...]
 
 
-def make_run(folder: Path, wish: Wish = Wish()) -> Made:
+def make_run(folder: Path, wish: Wish = Wish(), maker: Maker | None = None) -> Made:
     """Write the run folder, sealed and judged."""
-    maker, text = _Maker(wish), spec_bytes(wish)
+    maker, text = maker or Maker(wish), spec_bytes(wish)
     maker.make()
     spec = load_text(text, folder / "audit.yaml").spec
     files = {

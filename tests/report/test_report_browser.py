@@ -100,7 +100,7 @@ def test_pictures_of_one_case_stand_side_by_side(browser: Any, every_file: Path,
     assert all(abs(each["width"] - images[0]["width"]) < 1 and each["width"] > 80 for each in images)
 
 
-@pytest.fixture(scope="module", params=["checked", "loans"])
+@pytest.fixture(scope="module", params=["checked", "loans", "concepts"])
 def new_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of checked explanations, and that of a table."""
     path = tmp_path_factory.mktemp("browser") / f"{request.param}.html"

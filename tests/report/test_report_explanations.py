@@ -22,7 +22,7 @@ from xai_audit.report.html import render_html
 from xai_audit.report.numbers import Numbers
 from xai_audit.report.sections.methods import _target
 
-SHOWN = tuple(name for name in EVERY_METHOD if name not in ("occlusion", "deconvnet", "activation_maps"))
+SHOWN = tuple(name for name in EVERY_METHOD if name not in ("occlusion", "deconvnet"))
 EN = load_catalogue("en")
 
 
@@ -114,7 +114,7 @@ def test_maps_of_no_class_say_so_beside_the_picture_and_in_the_table(every_repor
     }
     assert marked == {"Eigen-CAM"}
     explains = {row[0]: row[1] for row in rows(tables(every_report)["method-runs"])}
-    assert {name for name, text in explains.items() if "class-agnostic" in text} == {"Eigen-CAM", "Activation maps"}
+    assert {name for name, text in explains.items() if "class-agnostic" in text} == {"Eigen-CAM"}
     assert explains["Grad-CAM"] == "the logit of the class predicted"
 
 
@@ -257,29 +257,6 @@ def test_mean_maps_stand_side_by_side_and_small_slices_are_named(every_report: R
     assert any("No mean is shown for:" in plain(s) for b in section(every_report) for s in getattr(b, "sentences", ()))
 
 
-def test_units_stand_strongest_first_each_beside_its_strongest_cases(every_report: Report, every: Made) -> None:
-    record = next(r for r in every.run.records if r.subject == "activation_maps")
-    summary = record.details["summary"]
-    sheet = galleries(every_report)["sheet-activation_maps"]
-    assert sheet.layout == "sheet"
-    assert [plain(case.caption).split(":")[0] for case in sheet.cases] == [
-        f"Unit {unit}" for unit in summary["order"][:9]
-    ]
-    best = summary["units"][summary["order"][0]]
-    ids = record.details["case_ids"]
-    assert [picture.title for picture in sheet.cases[0].pictures] == [ids[row] for row in best["top"]]
-    assert f"to {best['max']:.2f}, dark" in plain(sheet.cases[0].caption)
-
-
-def test_dead_units_are_listed(every_html: str, every_report: Report) -> None:
-    assert "2 of 24 units are dead, without a positive value on any explained case: 5, 17." in text_in(
-        every_html
-    ).replace("\u00a0", " ")
-    found = rows(tables(every_report)["unit-table-activation_maps"])
-    assert {row[0] for row in found if row[5] == "Dead"} == {"5", "17"}
-    assert len(found) == 24
-
-
 def test_pictures_and_names_of_cases_stay_away_unless_the_spec_shows_them(tmp_path: Path) -> None:
     made = make_run(
         tmp_path / "run", Wish(methods=EVERY_METHOD, broken=(), shows_images=False, case_prefix="secretcell")
@@ -289,7 +266,7 @@ def test_pictures_and_names_of_cases_stay_away_unless_the_spec_shows_them(tmp_pa
     assert "image/jpeg" not in html
     assert "secretcell" not in text_in(html.split('id="section-9"')[1].split('id="section-10"')[0])
     assert all(b"secretcell" not in attachment.data for attachment in report.attachments)
-    assert {"shares", "mean-map-data", "unit-table-activation_maps"} <= set(tables(report))
+    assert {"shares", "mean-map-data"} <= set(tables(report))
 
 
 def test_partial_passes_have_their_own_column(tmp_path: Path) -> None:
@@ -305,7 +282,7 @@ def test_partial_passes_have_their_own_column(tmp_path: Path) -> None:
 
 def test_every_figure_of_the_section_has_its_numbers(every_report: Report) -> None:
     drawn = [*of_kind(every_report, Figure), *of_kind(every_report, Gallery)]
-    assert len(drawn) == 7
+    assert len(drawn) == 6
     assert all(block.data.rows and block.data.attachment for block in drawn)  # type: ignore[union-attr]
     assert all(len(image.alt) > 20 for image in every_report.images)
 

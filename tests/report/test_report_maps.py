@@ -22,7 +22,7 @@ from xai_audit.report.sections.privacy import groups_shown
 from xai_audit.report.sections.regions import regions
 
 EN = load_catalogue("en")
-DRAWN = tuple(entry for entry in registry.METHODS if entry.map_kind not in ("units", "none"))
+DRAWN = tuple(entry for entry in registry.METHODS if entry.gives_map)
 RAW = np.random.default_rng(0).normal(size=(3, 2, 8, 8)).astype(np.float32)
 
 DEUTERANOPIA = np.array(

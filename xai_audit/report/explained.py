@@ -13,6 +13,7 @@ from xai_audit import registry
 from xai_audit.evidence.records import Evidence
 from xai_audit.explain.shares import BORDER_BY_CHANCE, CENTRE_BY_CHANCE, shares, within
 from xai_audit.report.context import Context
+from xai_audit.report.inside import OF_METHODS
 from xai_audit.report.maps import Floats, ShownMaps, shown_maps
 
 if TYPE_CHECKING:
@@ -73,20 +74,17 @@ def _size(
 
 def record_of(context: Context, method: Method) -> Evidence | None:
     """The step of a method, whatever came of it."""
-    kinds = context.of_kind("explanation", "surrogate")
+    kinds = context.of_kind("explanation", "surrogate", *OF_METHODS)
     return next((record for record in kinds if record.subject == method.label), None)
 
 
-def methods_with_maps(context: Context, *, of_units: bool = False) -> tuple[tuple[Method, Evidence], ...]:
-    """Methods that gave one map a case, or those that gave one for each unit of a layer, with their steps."""
+def methods_with_maps(context: Context) -> tuple[tuple[Method, Evidence], ...]:
+    """Methods that gave one map a case, with their steps."""
     found = [(method, record_of(context, method)) for method in context.spec.methods]
     return tuple(
         (method, record)
         for method, record in found
-        if record is not None
-        and record.status == "measured"
-        and registry.method(method.use).map_kind != "none"
-        and (registry.method(method.use).map_kind == "units") == of_units
+        if record is not None and record.status == "measured" and registry.method(method.use).gives_map
     )
 
 

@@ -35,6 +35,9 @@ _FORMS: dict[str, Form] = {
     "skill": "unit",
     "completeness": "percent",
     "kappa": "unit",
+    "concept_iou": "unit",
+    "tcav_score": "unit",
+    "concept_effect": "value",
     "split_stability": "unit",
 }
 _FORM_OF_UNIT: dict[str, Form] = {

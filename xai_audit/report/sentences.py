@@ -6,13 +6,15 @@ import datetime
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from xai_audit.report.concept_sentences import concept_sentences
 from xai_audit.report.context import FINDINGS, SPEC, Context, Part, cite, heading, joined, name, number, strong
 from xai_audit.report.document import Sentence, Span
+from xai_audit.report.inside import OF_METHODS
 from xai_audit.report.numbers import SMALL_COUNT
 from xai_audit.report.sections.privacy import without_ids
 from xai_audit.report.trust_sentences import trust_sentence
 from xai_audit.report.trusted import state_of
-from xai_audit.verdict.lookup import OF_SURROGATES
+from xai_audit.verdict.lookup import OF_CONCEPTS, OF_SURROGATES
 
 if TYPE_CHECKING:
     from xai_audit.evidence.records import Evidence
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 LONGEST_REASON = 110
 """Characters of a reason that the first page holds; the list of findings has all of it."""
-_WHY = frozenset({"straddles", "few_units"})
+_WHY = frozenset({"straddles", "few_units", "chance", "vacuous"})
 """Reasons to be undecided that a sentence of their own explains."""
 _WITHOUT_NUMBER = frozenset({"not_run", "error"})
 
@@ -37,6 +39,8 @@ def finding_sentences(context: Context, finding: Finding) -> tuple[Sentence, ...
         return criterion_sentences(context, finding)
     if finding.kind == "trust":
         return (trust_state(context, finding), trust_sentence(context, finding), _evidence_alone(context, finding))
+    if finding.kind == "concept":
+        return concept_sentences(context, finding)
     return (step_sentence if finding.kind == "step" else observation_sentence)(context, finding)
 
 
@@ -64,6 +68,8 @@ def brief_sentences(context: Context, finding: Finding) -> tuple[Sentence, ...]:
         return (brief_step(context, finding), evidence)
     if finding.kind == "trust":
         return (trust_state(context, finding), evidence)
+    if finding.kind == "concept":
+        return concept_sentences(context, finding, brief=True)
     return observation_sentence(context, finding)
 
 
@@ -119,7 +125,7 @@ def _so_far(context: Context, finding: Finding) -> Sentence:
 
 def subject(context: Context, finding: Finding) -> Sentence:
     """On which cases."""
-    kind = "explained" if finding.method is not None else "subject"
+    kind = "explained" if finding.method is not None and finding.measure not in OF_CONCEPTS else "subject"
     if finding.measure in OF_SURROGATES:
         kind = "held_out"
     if finding.slice in (None, "all"):
@@ -131,6 +137,8 @@ def what(context: Context, finding: Finding) -> Sentence:
     """Which measure, of which method, mask and class."""
     parts: dict[str, Part] = {"measure": (Span(context.measure_name(finding.measure or "")),)}
     key = "finding.what.plain"
+    if finding.measure in OF_CONCEPTS:
+        return _of_concept(context, finding)
     if finding.method is not None and finding.mask is not None:
         parts |= {"method": (Span(context.method_name(finding.method), SPEC),), "mask": name(finding.mask)}
         key = "finding.what.localisation"
@@ -144,6 +152,15 @@ def what(context: Context, finding: Finding) -> Sentence:
         parts["class_"] = name(finding.class_)
         key = "finding.what.class"
     return context.say(key, **parts)
+
+
+def _of_concept(context: Context, finding: Finding) -> Sentence:
+    """A measure of a concept: which concept, which class, and the method where it is named."""
+    parts: dict[str, Part] = {"concept": name(finding.concept or "–"), "class_": name(finding.class_ or "–")}
+    said = context.say(f"finding.what.{finding.measure}", **parts)
+    if finding.method is None:
+        return said
+    return context.say("finding.what.by", what=said, method=(Span(context.method_name(finding.method), SPEC),))
 
 
 def found(context: Context, finding: Finding) -> Sentence:
@@ -263,6 +280,9 @@ def step_title(
     """A step in words."""
     if kind == "explanation":
         return context.method_name(subject)
+    if kind in OF_METHODS:
+        named = context.method_name(subject)
+        return f"{named} {context.label('step.on').format(slice=part)}" if part else named
     measure = (
         context.measure_name(subject) if context.words.has(f"measure.{subject}.name") else context.label(f"step.{kind}")
     )

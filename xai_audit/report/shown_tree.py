@@ -196,6 +196,8 @@ def feature_words(context: Context, record: Evidence, feature: dict[str, Any]) -
         return context.say("surrogate.missing", feature=name(_title(context, source["column"]), record.id))
     if source["kind"] == "column":
         return (name(_title(context, source["column"]), record.id),)
+    if source["kind"] == "concept":
+        return (name(feature["name"], record.id),)
     statistic = Span(context.label(f"surrogate.statistic.{source['statistic']}"))
     if source["kind"] == "cell":
         count = context.numbers.count

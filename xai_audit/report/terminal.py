@@ -30,7 +30,7 @@ def findings_table(findings: Sequence[Finding], console: Console | None = None) 
     for line in _trust(findings):
         console.print(line, highlight=False, markup=False)
     for finding in findings:
-        if finding.kind == "observation":
+        if finding.kind in ("observation", "concept"):
             console.print(f"Note: {finding.detail}", highlight=False, markup=False)
 
 
@@ -64,6 +64,7 @@ def _what(finding: Finding) -> str:
         finding.measure or "",
         f"of {finding.method}" if finding.method else "",
         f"in {finding.mask}" if finding.mask else "",
+        f"for {finding.concept}" if finding.concept else "",
     ]
     return " ".join([*filter(None, parts), f"on {finding.slice}" if finding.slice else ""]).strip()
 

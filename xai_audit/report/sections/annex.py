@@ -8,6 +8,7 @@ from xai_audit.evidence.canonical import canonical
 from xai_audit.evidence.records import Evidence
 from xai_audit.report.context import MANIFEST, SPEC, Context, joined, name, number
 from xai_audit.report.document import Block, Facts, Glossary, Group, Prose, Sentence, Span, Table, Term
+from xai_audit.report.inside import KINDS
 from xai_audit.report.sentences import step_title
 from xai_audit.report.tables import Row, cell, columns_of
 
@@ -115,10 +116,10 @@ def _files(context: Context) -> Prose:
 
 def _parameters(context: Context) -> tuple[Block, ...]:
     columns = columns_of(context, "step", "parameters", "evidence")
-    records = [r for r in context.run.records if r.kind == "explanation" and r.status == "measured"]
+    records = [r for r in context.of_kind("explanation", *KINDS) if r.status == "measured"]
     rows: list[Row] = [
         (
-            cell(Span(context.method_name(record.subject), SPEC)),
+            cell(Span(_of_step(context, record), SPEC)),
             cell(_settings(record.details, record.id)),
             cell(name(record.id, record.id)),
         )
@@ -138,6 +139,14 @@ def _parameters(context: Context) -> tuple[Block, ...]:
         if rows
         else (Prose((context.say("annex.no_parameters"),)),)
     )
+
+
+def _of_step(context: Context, record: Evidence) -> str:
+    """The method; of a step that a method brings along also what it does."""
+    named = context.method_name(record.subject)
+    if record.kind != "concept_effect":
+        return named
+    return f"{context.label('step.concept_effect')} {context.label('step.of').format(method=named)}"
 
 
 def _settings(details: dict[str, Any], source: str) -> Sentence:

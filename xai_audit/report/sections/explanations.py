@@ -8,8 +8,10 @@ from xai_audit import registry
 from xai_audit.report.context import Context
 from xai_audit.report.document import Block, Prose
 from xai_audit.report.explained import Chosen, chosen_cases, each_method
+from xai_audit.report.inside import concept_records
 from xai_audit.report.rows import explained_rows, table_input
 from xai_audit.report.sections.checks import checks
+from xai_audit.report.sections.concepts import concepts
 from xai_audit.report.sections.galleries import drawn_method, galleries
 from xai_audit.report.sections.global_views import global_views
 from xai_audit.report.sections.localisation import localisation
@@ -21,7 +23,6 @@ from xai_audit.report.sections.regions import regions
 from xai_audit.report.sections.row_cases import row_cases
 from xai_audit.report.sections.surrogates import surrogates
 from xai_audit.report.sections.trust import trust
-from xai_audit.report.sections.units import units
 from xai_audit.report.trusted import states
 
 
@@ -35,6 +36,7 @@ def section(context: Context) -> tuple[Block, ...]:
         *trust(context),
         *_single_cases(context),
         *global_views(context),
+        *concepts(context),
         *surrogates(context),
         *reason_codes(context),
         *checks(context),
@@ -43,6 +45,8 @@ def section(context: Context) -> tuple[Block, ...]:
 
 def _lead(context: Context) -> Prose:
     key = "checked" if states(context).are_judged else "unchecked"
+    if not any(method.entry.gives_map for method in context.spec.methods) and concept_records(context):
+        return Prose((context.say("explanations.concepts_alone"),), "strong")
     return Prose((context.say(f"explanations.{key}"), context.say("explanations.attribution")), "strong")
 
 
@@ -69,4 +73,3 @@ def _pictures(context: Context, chosen: Chosen) -> Iterator[Block]:
     yield from galleries(context, chosen, drawn)
     yield from mean_maps(context, chosen, groups, means)
     yield from regions(context, chosen, [each.located for each in drawn])
-    yield from units(context, chosen)

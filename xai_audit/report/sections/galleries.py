@@ -43,6 +43,7 @@ from xai_audit.report.sections.privacy import case_name
 from xai_audit.report.sections.regions import region_columns, region_keys
 from xai_audit.report.tables import Row, cell, columns_of, table
 from xai_audit.report.trusted import State, marked, stamp_of, states
+from xai_audit.spec.schema import Border, Outside
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,8 @@ def galleries(context: Context, chosen: Chosen, drawn: Sequence[DrawnMethod]) ->
         said = context.count_of("gallery.withheld", len(chosen.cases), chosen.record.id)
         return (Prose((said, (cite(chosen.record.id),)), "strong"),)
     outline: tuple[Block, ...] = ()
-    if chosen.masks:
-        outline = (Prose((context.say("gallery.outline", masks=name(", ".join(chosen.masks))),), "note"),)
+    if marked_masks := _outlines(context, chosen):
+        outline = (Prose((context.say("gallery.outline", masks=name(", ".join(marked_masks))),), "note"),)
     return (*_scales(context, drawn), *outline, *(_gallery(context, chosen, drawn, rule) for rule in chosen.rules))
 
 
@@ -159,7 +160,7 @@ def _strip(context: Context, chosen: Chosen, drawn: Sequence[DrawnMethod], case:
     assert chosen.images is not None
     image = chosen.images[place]
     side = side_for(len(chosen.cases) * _pictures_a_case(context), chosen.size)
-    data = jpeg(_outlined(chosen, input_picture(image), place), side)
+    data = jpeg(_outlined(context, chosen, input_picture(image), place), side)
     first = Picture(
         context.label("gallery.input"), Image(f"case-{place}", "image/jpeg", data, input_alt(context, image))
     )
@@ -167,9 +168,15 @@ def _strip(context: Context, chosen: Chosen, drawn: Sequence[DrawnMethod], case:
     return CaseStrip(case_caption(context, case, chosen.record.id), (first, *maps))
 
 
-def _outlined(chosen: Chosen, picture: Bytes, place: int) -> Bytes:
-    for mask in chosen.masks.values():
-        picture = outlined(picture, mask[place])
+def _outlines(context: Context, chosen: Chosen) -> tuple[str, ...]:
+    """Masks that somebody marked; what lies outside another one or along the border would but frame the picture."""
+    declared = context.spec.data.masks
+    return tuple(mask for mask in chosen.masks if not isinstance(declared.get(mask), Outside | Border))
+
+
+def _outlined(context: Context, chosen: Chosen, picture: Bytes, place: int) -> Bytes:
+    for mask in _outlines(context, chosen):
+        picture = outlined(picture, chosen.masks[mask][place])
     return picture
 
 
@@ -179,7 +186,7 @@ def _picture(context: Context, chosen: Chosen, maps: MethodMaps, case: str, side
     drawn = overlay(chosen.images[place], shown.maps[row], shown.scale)
     if "segments" in maps.extras:
         drawn = bordered(drawn, maps.extras["segments"][row])
-    drawn = _outlined(chosen, drawn, place)
+    drawn = _outlined(context, chosen, drawn, place)
     state = states(context).over(shown.label, chosen.cases[place]["slices"])
     data = jpeg(drawn, side, stamp_of(context, state))
     image = Image(f"case-{place}-{shown.label}", "image/jpeg", data, map_alt(context, shown, row))

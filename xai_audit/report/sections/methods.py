@@ -12,6 +12,8 @@ from xai_audit.evidence.records import Evidence
 from xai_audit.report.context import SPEC, Context, cite, joined, name, number, strong
 from xai_audit.report.document import Block, Bullets, Cell, Group, Missing, Sentence, Span, Table
 from xai_audit.report.explained import methods_with_maps, record_of
+from xai_audit.report.inside import OF_METHODS
+from xai_audit.report.sections.concept_states import own_checks
 from xai_audit.report.sections.fits import fit_sentences
 from xai_audit.report.sections.galleries import gap_text
 from xai_audit.report.sections.missing import failure_reason
@@ -59,7 +61,10 @@ def _row(context: Context, method: Method) -> Row:
 
 def _checked(context: Context, method: Method) -> Cell:
     """What its own checks came to, on all cases; a method without any is marked as such."""
-    if registry.method(method.use).map_kind == "none":
+    record = record_of(context, method)
+    if record is not None and record.kind in OF_METHODS:
+        return own_checks(context, record)
+    if not registry.method(method.use).gives_map:
         return cell(context.label("explanations.by_fidelity"))
     state = states(context).overall(method.label)
     if state == "untested":
@@ -75,6 +80,8 @@ def _without_maps(context: Context) -> Iterator[Missing]:
     """Refused and failed methods, each with its own reason: never an empty map."""
     for method in context.spec.methods:
         record = record_of(context, method)
+        if record is not None and record.kind in OF_METHODS:
+            continue  # boxed where the concepts are
         if record is None or record.status != "measured":
             status = record.status if record else "not_applicable"
             yield Missing(context.label(f"status.{status}"), _reason(context, method, record), VERDICT[status])
@@ -88,22 +95,30 @@ def _reason(context: Context, method: Method, record: Evidence | None) -> Senten
 
 
 def _runs(context: Context) -> Iterator[Block]:
-    measured = [*methods_with_maps(context), *methods_with_maps(context, of_units=True)]
+    measured = [*methods_with_maps(context), *_of_concepts(context)]
     if not measured:
         return
     columns = columns_of(context, "method", "explains", "on_layer", "precision", "evidence")
     rows = [_run_row(context, method, record) for method, record in measured]
     yield table(context, context.label("explanations.runs_caption"), "method-runs", columns, rows)
-    said = [sentence for method, record in measured for sentence in _said(context, method, record)]
+    said = [sentence for method, record in methods_with_maps(context) for sentence in _said(context, method, record)]
     if said:
         yield Group(context.label("explanations.said_title"), "method-remarks", (Bullets(tuple(said)),))
+
+
+def _of_concepts(context: Context) -> Iterator[tuple[Method, Evidence]]:
+    """Methods that read units or concepts, with their steps; what these warn of stands on the layer's page."""
+    for method in context.spec.methods:
+        record = record_of(context, method)
+        if record is not None and record.kind in OF_METHODS and record.status == "measured":
+            yield method, record
 
 
 def _run_row(context: Context, method: Method, record: Evidence) -> Row:
     precision = record.details.get("precision", {}).get("used") or context.run.manifest["precision"]
     return (
         cell(_name(context, method)),
-        cell(_target(context, method, record.details.get("target") or {}, record.id)),
+        cell(_explained(context, method, record)),
         cell(_layer(context, method, record)),
         cell(name(str(precision), record.id)),
         cell(cite(record.id)),
@@ -118,6 +133,13 @@ def _layer(context: Context, method: Method, record: Evidence) -> Sentence:
     path = name(str(layer), record.id)
     is_named = getattr(method, "layer", None) is not None
     return (path,) if is_named else context.say("explanations.layer_found", layer=path)
+
+
+def _explained(context: Context, method: Method, record: Evidence) -> Sentence:
+    """What of the answer is explained; a method of concepts has no single target."""
+    if record.kind in OF_METHODS:
+        return context.say(f"concepts.explains.{record.kind}")
+    return _target(context, method, record.details.get("target") or {}, record.id)
 
 
 def _target(context: Context, method: Method, target: dict[str, Any], source: str) -> Sentence:

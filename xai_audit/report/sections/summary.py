@@ -125,6 +125,8 @@ def _decide(context: Context) -> tuple[Block, ...]:
         covers = context.say("decide.none_open")
         if _doubted(states(context)) or _not_valid(context):
             covers = joined([covers, context.say("decide.beyond")])
+    if any(finding.reason == "concept_leans" for finding in context.findings):
+        covers = joined([covers, context.say("decide.leaning")])
     unsigned = context.say("decide.unsigned")
     return (Prose((context.say("decide.ask"), covers)), Prose((unsigned,), "note"))
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from xai_audit import registry
 from xai_audit.report.context import FINDINGS, SPEC, Context, cite, heading, joined, name, number
 from xai_audit.report.document import Block, Bullets, Cell, Column, Group, Prose, Sentence, Span, Table
+from xai_audit.report.inside import concept_records
 from xai_audit.report.sections.missing import missing
 from xai_audit.report.sections.quality import (
     Limit,
@@ -42,6 +43,8 @@ MOST_SLICES = 6
 def trust(context: Context) -> tuple[Block, ...]:
     """The question, the checks that were made, their limits, each state, and why what is not trusted is not."""
     found = states(context)
+    if not any(method.entry.gives_map for method in context.spec.methods) and concept_records(context):
+        return ()  # methods of concepts have checks of their own
     if not found.findings:
         return (missing(context, "missing.sanity"), missing(context, "missing.faithfulness"))
     blocks = (

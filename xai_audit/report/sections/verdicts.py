@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xai_audit.report.concept_sentences import VERDICT as CONCEPT_VERDICT
+from xai_audit.report.concept_sentences import state_of as concept_state
 from xai_audit.report.context import FINDINGS, Context, number
 from xai_audit.report.document import Block, Bullets, Count, FindingCard, Prose, Sentence, Tally
 from xai_audit.report.sentences import brief_sentences, brief_step, finding_sentences, record_of, step_sentence
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 ORDER: tuple[Verdict, ...] = ("pass", "fail", "inconclusive", "not_run", "error", "waived")
 KINDS = (
     "data_profile", "predictions", "cases", "pass", "explanation", "performance", "calibration", "fairness",
-    "localisation", "probe", "quality", "global", "surrogate", "reasons",
+    "localisation", "probe", "quality", "global", "scan", "units", "dissection", "tcav", "maximisation",
+    "concept_effect", "surrogate", "reasons",
 )  # fmt: skip
 """Kinds of steps, those that others rest on first."""
 MOST_WORRIES = 3
@@ -125,9 +128,17 @@ def card(context: Context, finding: Finding, *, brief: bool = False) -> FindingC
     word = context.verdict(finding.verdict)
     if finding.kind == "trust":
         verdict, word = VERDICT[state_of(finding)], context.label(f"trust.state.{state_of(finding)}")
+    if finding.kind == "concept":
+        state = concept_state(context, finding)
+        verdict, word = CONCEPT_VERDICT[state], context.label(f"spurious.word.{state}")
+    title = finding.id
+    if finding.kind == "concept":
+        title = context.label("spurious.card").format(
+            concept=finding.concept, method=context.method_name(finding.method or "")
+        )
     return FindingCard(
         "" if brief else f"finding-{finding.id}",
-        finding.id,
+        title,
         verdict,
         word,
         context.label(f"severity.{finding.severity}") if finding.severity else "",
