@@ -4,8 +4,9 @@
 
 The folder then holds `images/` (longest side 256), `masks/` (1-bit, white = animal, drawn from the trimaps, whose
 uncertain outline counts as animal) and `index.csv` with one row a photograph: file, mask, species, breed, split (the
-publisher's trainval is `train`), width, height, brightness (mean grey, 0 to 255) and fg_fraction (share of the picture
-that is animal).
+publisher's trainval is `train`), width, height, the head's box head_xmin to head_ymax in pixels, brightness (mean grey,
+0 to 255) and fg_fraction (share of the picture that is animal). The publisher boxed heads in trainval alone: the cells
+of the others are empty, and an audit takes them as not annotated.
 
 The data are CC BY-SA 4.0 (Parkhi, Vedaldi, Zisserman, Jawahar, "Cats and Dogs", CVPR 2012); the photographs' copyright
 stays with their owners.
@@ -16,6 +17,7 @@ import csv
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 from PIL import Image
@@ -52,6 +54,10 @@ class Row:
     split: str
     width: int
     height: int
+    head_xmin: str
+    head_ymin: str
+    head_xmax: str
+    head_ymax: str
     brightness: float
     fg_fraction: float
 
@@ -71,10 +77,24 @@ def fitted(size: tuple[int, int]) -> tuple[int, int]:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
+def head_box(path: Path, scale: tuple[float, float]) -> tuple[str, str, str, str]:
+    """The head's box in pixels of the resized picture, from a file that counts from 1; four empty cells without one."""
+    if not path.is_file():
+        return "", "", "", ""
+    box = ElementTree.parse(path).find("object/bndbox")
+    assert box is not None
+    xmin, ymin, xmax, ymax = (float(box.findtext(edge, "")) for edge in ("xmin", "ymin", "xmax", "ymax"))
+    across, down = scale
+    edges = ((xmin - 1) * across, (ymin - 1) * down, xmax * across, ymax * down)
+    first, second, third, fourth = (f"{edge:.2f}" for edge in edges)
+    return first, second, third, fourth
+
+
 def convert_one(source: Path, item: Listed, out: Path) -> Row:
     """Write one photograph and its mask; gives its row of the index."""
     with Image.open(source / "images" / f"{item.name}.jpg") as image:
         picture = image.convert("RGB").resize(fitted(image.size), Image.Resampling.LANCZOS)
+        scale = picture.width / image.width, picture.height / image.height
     with Image.open(source / "annotations" / "trimaps" / f"{item.name}.png") as trimap:
         animal = np.asarray(trimap.resize(picture.size, Image.Resampling.NEAREST)) != BACKGROUND
     file, mask = f"images/{item.name}.jpg", f"masks/{item.name}.png"
@@ -82,7 +102,8 @@ def convert_one(source: Path, item: Listed, out: Path) -> Row:
     Image.fromarray(animal).convert("1").save(out / mask, optimize=True)
     brightness, share = np.asarray(picture.convert("L")).mean(), animal.mean()
     about = (item.species, item.breed, item.split, *picture.size)
-    return Row(file, mask, *about, round(float(brightness), 1), round(float(share), 3))
+    head = head_box(source / "annotations" / "xmls" / f"{item.name}.xml", scale)
+    return Row(file, mask, *about, *head, round(float(brightness), 1), round(float(share), 3))
 
 
 def convert(source: Path, out: Path) -> int:
