@@ -44,12 +44,30 @@ DEVICES = {"cpu": "CPU", "cuda": "GPU"}
 
 
 SHAPLEY = RESULTS / "shapley" / "solar-cells.json"
+DISSECTION = RESULTS / "dissection" / "cpu.json"
 
 
 def page(files: Iterable[Path]) -> str:
     """The page for the results that are there."""
     devices = [_device(path.stem, read(path)) for path in sorted(files)]
-    return "\n".join([HEAD, *devices, *([_shapley(json.loads(SHAPLEY.read_text()))] if SHAPLEY.exists() else [])])
+    more = [(SHAPLEY, _shapley), (DISSECTION, _dissection)]
+    return "\n".join([HEAD, *devices, *(told(json.loads(file.read_text())) for file, told in more if file.exists())])
+
+
+def _dissection(found: dict[str, Any]) -> str:
+    """What dissecting a layer costs beside the raw forwards of the same pictures."""
+    text = f"""## Network dissection
+
+The whole scan of {found["pictures"]:,} pictures of 224 x 224 from a file, with {found["concepts"]} masks each, on
+ResNet-18 with random weights: reading, forwards, thresholds, overlaps, {found["shuffles"]} shuffles, and the same along
+random directions; `python -m benchmarks.dissection`. Raw is one forward a picture and nothing else. CPU seconds on
+{found["kind"]}, {found["threads"]} threads; torch {found["torch"]}; median of {found["repeats"]} rounds.
+
+"""
+    cells = (found["layer"], f"{found['ours_seconds']:g}", f"{found['raw_seconds']:g}", f"{found['ratio']:.3g}")
+    reached = "yes" if found["ratio"] <= found["target"] else "no"
+    head = ("layer", "ours, seconds", "raw, seconds", "ours / raw", "at most", "reached")
+    return text + _table(head, [(*cells, f"{found['target']:g}", reached)]) + "\n"
 
 
 def _shapley(found: dict[str, Any]) -> str:
