@@ -243,6 +243,13 @@ def test_a_network_that_ends_the_program_does_not_end_it_like_a_pass(spec: Path,
     assert "SystemExit" in done.stderr
 
 
+def test_a_reader_that_goes_away_is_no_fault_of_the_model() -> None:
+    command = f"{sys.executable} -m xai_audit.cli methods | head -1"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stdout == "Methods\n"
+    assert done.stderr == ""
+
+
 def test_a_fault_of_ours_exits_3_with_its_traceback() -> None:
     code = (
         "import xai_audit.cli as cli, xai_audit.spec.export as export\n"

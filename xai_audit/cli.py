@@ -61,7 +61,7 @@ class Command(click.Group):
             _print_error("DiskError", _disk_problem(error))
             sys.exit(EXIT_BROKE)
         except SystemExit as stop:
-            if not isinstance(stop.__context__, OSError):  # else whoever read the output has gone away
+            if not _reader_is_gone(stop):
                 _print_error("ModelError", _ended_by_model(stop))
             sys.exit(EXIT_BROKE)
         except Exception:
@@ -77,6 +77,12 @@ def _print_error(kind: str, sentence: str) -> None:
         _print_json({"error": kind, "problems": [{"found": sentence}]})
     else:
         click.echo(sentence, err=True)
+
+
+def _reader_is_gone(stop: SystemExit) -> bool:
+    """Whether click itself ends the program: whoever read its output has gone away, as `| head` does."""
+    raised_in = traceback.extract_tb(stop.__traceback__)[-1].filename
+    return raised_in == click.core.__file__
 
 
 def _ended_by_model(stop: SystemExit) -> str:

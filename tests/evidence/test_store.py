@@ -72,6 +72,12 @@ def test_a_number_that_is_not_finite_is_never_kept(tmp_path: Path, bad: float) -
     assert not read_steps(tmp_path)
 
 
+def test_a_value_that_json_cannot_hold_is_never_kept(tmp_path: Path) -> None:
+    with pytest.raises(StepError, match="plain numbers, texts, lists and mappings"):
+        write_step(tmp_path, StepResult(record(details={"count": np.int64(3)}), {}, Rows()))
+    assert not read_steps(tmp_path)
+
+
 @pytest.mark.parametrize("fails_at", [0, 1, 2])
 def test_a_full_disk_leaves_no_step_and_no_temporary_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_at: int

@@ -117,6 +117,9 @@ def write_step(folder: Path, result: StepResult) -> None:
         raise StepError(
             record.subject, "a number that is not finite", "finite numbers in evidence", "Report this as a fault."
         ) from error
+    except TypeError as error:
+        expected = "plain numbers, texts, lists and mappings in evidence"
+        raise StepError(record.subject, str(error), expected, "Report this as a fault.") from error
     if result.arrays:
         write_atomically(folder / "arrays" / f"{record.id}.safetensors", _array_bytes(result.arrays))
     write_atomically(folder / PARTIAL / "rows" / f"{record.id}.json", rows.encode())
