@@ -10,7 +10,7 @@ import numpy as np
 
 from xai_audit.concepts.reading import Read, Seen
 from xai_audit.engines.progress import Silent
-from xai_audit.evidence.records import Evidence, Value
+from xai_audit.evidence.records import NO_PASSES, Evidence, Value
 from xai_audit.evidence.store import Rows
 from xai_audit.run import Options, Outcome, run_audit
 from xai_audit.spec.load import load_spec
@@ -208,6 +208,7 @@ class Told:
 
     looks = 1
     targets = ()
+    passes = NO_PASSES
 
     def __init__(self, ids: Sequence[str], concepts: Sequence[Any], detectors: dict[str, tuple[int, ...]]) -> None:
         self.ids, self.concepts, self.detectors = ids, concepts, detectors

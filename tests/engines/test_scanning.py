@@ -19,6 +19,7 @@ from xai_audit.concepts.reading import Read
 from xai_audit.engines import scanning
 from xai_audit.engines.progress import Silent
 from xai_audit.errors import Refusal
+from xai_audit.evidence.records import NO_PASSES, Passes
 from xai_audit.evidence.store import step_arrays
 from xai_audit.model.load import load_model
 from xai_audit.run import Options, run_audit
@@ -35,6 +36,7 @@ class Recorder:
     label: str
     looks: int = 1
     targets: tuple[TargetSpec, ...] = ()
+    passes: Passes = NO_PASSES
     cases: list[int] = field(default_factory=list)
     activations: list[np.ndarray] = field(default_factory=list)
     gradients: list[np.ndarray] = field(default_factory=list)

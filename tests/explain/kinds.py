@@ -1,4 +1,4 @@
-"""Every method on every kind of net of METHODS 7: one function makes the table that test and docs share."""
+"""Every method for single cases on every kind of net of METHODS 7: one function makes the table of test and docs."""
 
 from __future__ import annotations
 
@@ -510,9 +510,10 @@ def page() -> str:
     listed = "".join(f"{number}. {text}\n" for text, number in reasons.items())
     return (
         "# Methods and kinds of net\n\n"
-        "Every method on every kind of net, with random weights and small images. ✓: maps. A number: the method\n"
-        "does not apply, and the report says so with the reason of that number below. There is no third outcome. The\n"
-        "test behind this page is `tests/explain/test_kinds.py`.\n\n"
+        "Every method that explains single cases, on every kind of net, with random weights and small images. ✓: maps.\n"
+        "A number: the method does not apply, and the report says so with the reason of that number below. There is no\n"
+        "third outcome. The test behind this page is `tests/explain/test_kinds.py`; methods that read whole slices have\n"
+        "one of their own, `tests/concepts/test_concept_kinds.py`.\n\n"
         "Nets with one or three input channels are audited; `model.input.channels` takes no other number.\n"
         f"{tables}\n## Reasons\n\n{listed}"
     )

@@ -30,9 +30,9 @@ def unit(number: int, concept: str, is_detector: bool = True, **more: Any) -> di
 
 def dissection(*units: dict[str, Any], status: str = "measured", **more: Any) -> Evidence:
     concepts = [
-        {"name": "grass", "spurious": True, "ceiling": 0.4},
-        {"name": "sky", "spurious": True, "ceiling": 0.025},
-        {"name": "ear", "spurious": False, "ceiling": 0.4},
+        {"name": "grass", "spurious": True, "ceiling": 0.4, "unit": 0, "own_ceiling": 0.4},
+        {"name": "sky", "spurious": True, "ceiling": 0.025, "unit": 1, "own_ceiling": 0.025},
+        {"name": "ear", "spurious": False, "ceiling": 0.4, "unit": 2, "own_ceiling": 0.4},
     ]
     found = units or (unit(0, "grass"), unit(1, "sky", is_detector=False, own_ceiling=0.025), unit(2, "ear"))
     details = {"concepts": concepts, "units": list(found), "parameters": {"layer": "last"}}
@@ -166,8 +166,9 @@ def score(concept: str, **limit: Any) -> dict[str, Any]:
         (score("grass", at_least=0.8), ("pass", "met")),
         (score("grass", at_most=0.6), ("fail", "not_met")),
         (score("ear", at_least=0.8), ("inconclusive", "chance")),
-        (score("ear", at_least=0.5), ("pass", "met")),
-        (score("ear", at_most=0.99), ("pass", "met")),
+        (score("ear", at_least=0.5), ("inconclusive", "chance")),
+        (score("ear", at_most=0.99), ("inconclusive", "chance")),
+        (score("ear", at_most=0.1), ("inconclusive", "chance")),  # missed by a number that random pictures give too
         (score("ear", at_least=0.0), ("inconclusive", "vacuous")),
         (score("ear", at_most=1.0), ("inconclusive", "vacuous")),
         (score("sky", at_most=0.99), ("not_run", "no_evidence")),
@@ -220,6 +221,16 @@ def overlap(concept: str, **limit: Any) -> dict[str, Any]:
 )
 def test_an_overlap_passes_only_where_it_could_have_missed(criterion: dict[str, Any], told: tuple[str, str]) -> None:
     assert verdict(dissection(), **criterion) == told
+
+
+def test_the_ceiling_of_an_overlap_is_that_of_the_unit_that_was_measured() -> None:
+    """Which may overlap more with another concept, so that no unit names this one as its best."""
+    seen = dissection(unit(0, "grass"), unit(1, "grass"), unit(2, "ear"))
+    sky = {"name": "sky", "spurious": True, "ceiling": 0.025, "unit": 1, "own_ceiling": 0.05}
+    seen = replace(seen, details={**seen.details, "concepts": [sky]})
+    assert verdict(seen, **overlap("sky", at_most=0.04)) == ("pass", "met")
+    assert verdict(seen, **overlap("sky", at_most=0.05)) == ("inconclusive", "vacuous")
+    assert "its ceiling, 0.05" in judged(seen, **overlap("sky", at_most=0.05)).detail
 
 
 @pytest.mark.parametrize(("status", "wanted"), [("failed", "error"), ("not_applicable", "not_run")])
@@ -303,6 +314,18 @@ def test_what_cannot_be_told_is_said() -> None:
 def test_a_significant_score_above_one_half_is_leaning(more: dict[str, Any], identifier: str, reason: str) -> None:
     found = told(tcav(compared("grass", "cat", **more)))
     assert {name: each.reason for name, each in found.items()} == {identifier: reason}
+
+
+def test_of_several_classes_the_verb_is_plural() -> None:
+    both = [compared("grass", name, significant=False, p_corrected=0.4) for name in ("cat", "dog")]
+    chance = told(tcav(*both))["concept:along:grass::not_told"]
+    assert chance.detail.startswith("Whether cat and dog lean on grass cannot be told from chance: ")
+    untested = [compared("grass", name, state="refused") for name in ("cat", "dog")]
+    refused = told(tcav(*untested))["concept:along:grass::not_told"]
+    assert refused.detail.startswith("Whether cat and dog lean on grass was not tested.")
+    unsure = [entry("grass", name, leans=None) for name in ("cat", "dog")]
+    found = told(dissection(), effects(*unsure))["concept:seen:grass::not_told"]
+    assert found.detail.startswith("Whether cat and dog lean on grass cannot be told.")
 
 
 def test_concepts_change_no_verdict_and_stand_where_trust_does() -> None:

@@ -15,6 +15,7 @@ from xai_audit.concepts.before_relu import Reading
 from xai_audit.concepts.goals import Goal, Objective
 from xai_audit.concepts.pictures import Fourier, Maco, Pixel, Writing, painted
 from xai_audit.concepts.transforms import Changes
+from xai_audit.concepts.unseen import UNSEEN
 from xai_audit.errors import StepError
 from xai_audit.evidence.records import Passes
 from xai_audit.evidence.seeds import derived_seed
@@ -23,8 +24,6 @@ from xai_audit.model.guard import left_as_found
 from xai_audit.model.targets import no_gradient
 from xai_audit.spec.methods import ActivationMaximisation
 
-UNSEEN = 16
-"""Sets of changes that a finished picture is tried under, none of them seen while it was made."""
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 """Adam's, as published (Kingma and Ba 2015)."""
 Count = Callable[[Passes], None]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from xai_audit.evidence.records import NO_PASSES, Passes, Value
+from xai_audit.evidence.records import Passes, Value
 from xai_audit.evidence.store import Rows
 from xai_audit.spec.methods import TargetSpec
 
@@ -37,8 +37,6 @@ class Read:
     values: tuple[Value, ...] = ()
     arrays: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     rows: Rows = field(default_factory=Rows)
-    passes: Passes = NO_PASSES
-    """Passes of its own, beside those of the scan that it shares."""
 
 
 class SliceReader(Protocol):
@@ -48,6 +46,9 @@ class SliceReader(Protocol):
     """How often it looks at every case: 1 or 2; read again after the first look."""
     targets: tuple[TargetSpec, ...]
     """Scores whose gradient at the layer it wants in the first look; "predicted" is the class of the case's label."""
+
+    passes: Passes
+    """Passes of its own so far, beside those of the scan that it shares."""
 
     def take(self, seen: Seen) -> None:
         """Some of its cases; whatever it raises fails this method alone."""

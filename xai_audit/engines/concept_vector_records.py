@@ -44,7 +44,7 @@ def read_of(
     }
     measured = gather(estimates, details, _clusters(reader, reader.cases))
     arrays = {**_arrays(reader, pairs, found, settings), **measured.arrays}
-    return Read(measured.details, measured.values, arrays, _rows(reader, found), reader.passes)
+    return Read(measured.details, measured.values, arrays, _rows(reader, found))
 
 
 def _not_present(reader: ConceptReader, found: Sequence[Tested]) -> Refusal:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from xai_audit.concepts.permutation import LEVEL, bonferroni
 from xai_audit.concepts.vectors import Settings
-from xai_audit.engines.tested_concepts import CHANCE, ClassCases, Pair, Tested
+from xai_audit.engines.tested_concepts import ClassCases, Pair, Tested
 
 MANY_ZEROS = 0.1
 """Share of cases whose S is exactly 0 above which it is said."""
@@ -48,15 +48,12 @@ def _of_concept(one: Tested) -> Iterator[str]:
             "the score's interval is too narrow; the test allows for it."
         )
     if one.state == "not_linearly_present":
-        yield f"{name!r} is not linearly present at this layer: no vector tells unseen images better than chance."
+        kept = int(one.kept.sum())
+        told = f"{kept} of {len(one.kept)} vectors do, as luck alone gives" if kept else "no vector does"
+        yield f"{name!r} is not linearly present at this layer: vectors must tell unseen images, and {told}."
     elif not one.kept.all():
         dropped = int((~one.kept).sum())
         yield f"{name!r}: {dropped} of {len(one.kept)} vectors are no better than chance and were dropped."
-        if one.accuracy is not None and one.accuracy["low"] <= CHANCE:
-            yield (
-                f"{name!r}: its vectors' mean accuracy of {one.accuracy['mean']:.2f} is no better than chance; the "
-                "vectors that were kept may be better by luck."
-            )
 
 
 def _of_class(of_class: ClassCases) -> Iterator[str]:

@@ -23,7 +23,7 @@ from xai_audit.explain.explained import MEBIBYTE
 from xai_audit.model.layers import SpatialLayer, unreached
 from xai_audit.plan import Step
 from xai_audit.plan.concepts import comparisons
-from xai_audit.spec.concepts import concepts_of
+from xai_audit.spec.concepts import concepts_of, score_names
 from xai_audit.spec.methods import Method, TargetSpec, Tcav
 from xai_audit.spec.schema import PICTURE_TASKS
 
@@ -50,17 +50,12 @@ def begin(context: Context, step: Step, method: Method, layer: SpatialLayer, cas
 
 def class_names(context: Context, method: Tcav) -> tuple[str, ...]:
     """Names of the classes, or outputs, whose scores are tested."""
-    return method.classes or _names(context)
-
-
-def _names(context: Context) -> tuple[str, ...]:
-    model = context.spec.model
-    return tuple(context.spec.classes or (model.outputs if model is not None else None) or ("value",))
+    return method.classes or score_names(context.spec)
 
 
 def _targets(context: Context, method: Tcav) -> tuple[TargetSpec, ...]:
     """The score of each case's own label; or of each class that a case may have beside others, or of each output."""
-    task, names = context.spec.task, _names(context)
+    task, names = context.spec.task, score_names(context.spec)
     model = context.spec.model
     assert model is not None
     kind = "prob" if model.scores_are == "probability" and model.task not in PICTURE_TASKS else "logit"
@@ -157,7 +152,7 @@ class ConceptReader:
     def _classes(self) -> list[ClassCases]:
         """The cases of each class, and the gradients of its score at them."""
         task, labels = self.context.spec.task, self.context.dataset.labels[self.cases]
-        chosen, names = class_names(self.context, self.method), _names(self.context)
+        chosen, names = class_names(self.context, self.method), score_names(self.context.spec)
         made = []
         for place, name in enumerate(chosen):
             number = names.index(name)

@@ -17,6 +17,7 @@ from xai_audit.concepts.thresholds import bytes_of, rank_of
 from xai_audit.data.column_types import missing_in
 from xai_audit.engines.dissection_record import read_of
 from xai_audit.errors import Refusal
+from xai_audit.evidence.records import NO_PASSES
 from xai_audit.evidence.seeds import generator
 from xai_audit.model.layers import SpatialLayer
 from xai_audit.model.receptive import ReceptiveField, receptive_field
@@ -64,6 +65,10 @@ class Lookout:
         """Masks of one case, (concepts, height, width), as the model sees it."""
         return np.stack([self._mark(concept, int(self.cases[place])) for concept in self.concepts])
 
+    def mark(self, place: int, number: int) -> NDArray[np.bool_]:
+        """The mask of one concept in one case, (height, width)."""
+        return self._mark(self.concepts[number], int(self.cases[place]))
+
     def _mark(self, concept: Concept, index: int) -> NDArray[np.bool_]:
         context = self.context
         if concept.mask is not None:
@@ -77,6 +82,7 @@ class DissectionReader:
     """Reads a layer's activations over its slice, once, or twice where they are too many to keep."""
 
     targets: tuple[TargetSpec, ...] = ()
+    passes = NO_PASSES
 
     def __init__(
         self,

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from xai_audit.concepts.before_relu import Reading
 from xai_audit.concepts.goals import Goal, Objective, class_goal, unit_goal
-from xai_audit.concepts.maximisation import UNSEEN, Maximised, maximise
+from xai_audit.concepts.maximisation import Maximised, maximise
 from xai_audit.concepts.pictures import Spectrum
 from xai_audit.concepts.transforms import GREY, Changes
+from xai_audit.concepts.unseen import UNSEEN
 from xai_audit.engines.best_real import TOP, BestReal, best_real
 from xai_audit.engines.kept_pictures import kept_pictures
 from xai_audit.engines.recording import failed, result_of

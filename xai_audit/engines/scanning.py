@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,20 +15,21 @@ from torch import Tensor
 from xai_audit.concepts.reading import Seen, SliceReader
 from xai_audit.engines.recording import failed, result_of
 from xai_audit.errors import AuditError, Refusal
+from xai_audit.evidence.records import NO_PASSES, Passes
 from xai_audit.evidence.store import StepResult
 from xai_audit.explain.explained import as_failure
 from xai_audit.explain.memory import rows_that_fit
 from xai_audit.explain.passes import Needs, PassCounter, Passed, PassResult, Request, in_parts, run_pass
 from xai_audit.explain.transfer import on_device
+from xai_audit.model.audited import AuditedModel
 from xai_audit.model.guard import left_as_found
 from xai_audit.model.layers import SpatialLayer
 from xai_audit.plan import Step
-from xai_audit.spec.methods import Method
+from xai_audit.spec.methods import Method, TargetSpec
 
 if TYPE_CHECKING:
     from xai_audit.engines.steps import Context
 
-FLOAT_BYTES = 4
 HELD = 3
 """Tensors of a layer's size that are held at once: the output, the copy kept, and what a reader makes of it."""
 _BEGIN = {
@@ -58,11 +60,14 @@ def scan_unit(context: Context, unit: Sequence[Step]) -> list[StepResult]:
     shared = next(step for step in unit if step.kind == "scan")
     works = [_begun(context, step) for step in unit if step.kind != "scan"]
     counter = PassCounter(context.count)
-    assert context.model is not None
-    with left_as_found(context.model.module):
+    model = context.model
+    assert model is not None
+    gradient = any(work.reader is not None and bool(work.reader.targets) for work in works)
+    rows = partial(rows_that_fit, model, context.limits, gradient=gradient, beside=_beside(model, works))
+    with left_as_found(model.module):
         looks = 0
         while any(work.reads(looks) for work in works):
-            _look(context, [work for work in works if work.reads(looks)], looks, counter)
+            _look(context, [work for work in works if work.reads(looks)], looks, counter, rows)
             looks += 1
             _between(works, looks)
     layers = list(dict.fromkeys(work.layer.path for work in works if work.layer is not None))
@@ -92,17 +97,18 @@ def method_of(context: Context, step: Step) -> Method:
     return next(method for method in context.spec.methods if method.label == step.subject)
 
 
-def _look(context: Context, works: Sequence[Work], look: int, counter: PassCounter) -> None:
-    """One pass over every case that a reader wants, in order."""
-    model = context.model
-    assert model is not None
+def _look(
+    context: Context, works: Sequence[Work], look: int, counter: PassCounter, most_rows: Callable[[], int]
+) -> None:
+    """One pass over every case that a reader wants, in order.
+
+    `most_rows`: cases of a pass, the same in both looks, lest the second see other last digits than the first.
+    """
     wanted = sorted(set().union(*(work.cases for work in works)))
     requests = _requests(works, look)
     for indexes, pixels in context.pixels(wanted):
         try:
-            rows = rows_that_fit(
-                model, context.limits, gradient=any(r.needs.any_gradient for r in requests), beside=_beside(works)
-            )
+            rows = most_rows()
             for start in range(0, len(indexes), rows):
                 part = slice(start, start + rows)
                 _read_part(context, works, look, requests, indexes[part], pixels[part], counter)
@@ -117,17 +123,18 @@ def _requests(works: Sequence[Work], look: int) -> list[Request]:
     """The layers as they are, and each target's gradient at the layers of those who want it."""
     layers = tuple(dict.fromkeys(work.layer.path for work in works if work.layer is not None))
     plain = Request(None, needs=Needs(layers))
-    at: dict[object, list[str]] = {}
+    at: dict[TargetSpec, list[str]] = {}
     for work in works:
         if look == 0 and work.reader is not None and work.layer is not None:
             for target in work.reader.targets:
                 at.setdefault(target, []).append(work.layer.path)
-    return [plain, *(Request(t, needs=Needs((), tuple(dict.fromkeys(paths)))) for t, paths in at.items())]  # type: ignore[arg-type]
+    return [plain, *(Request(t, needs=Needs((), tuple(dict.fromkeys(paths)))) for t, paths in at.items())]
 
 
-def _beside(works: Sequence[Work]) -> int:
+def _beside(model: AuditedModel, works: Sequence[Work]) -> int:
     layers = {work.layer.path: work.layer for work in works if work.layer is not None}
-    return HELD * FLOAT_BYTES * sum(one.channels * one.grid[0] * one.grid[1] for one in layers.values())
+    width = torch.promote_types(model.dtype or torch.float32, torch.float32).itemsize
+    return HELD * width * sum(one.channels * one.grid[0] * one.grid[1] for one in layers.values())
 
 
 def _read_part(
@@ -211,8 +218,13 @@ def _result(context: Context, work: Work) -> StepResult:
         failure = as_failure(error, work.step.subject)
         if not isinstance(failure, Refusal):
             context.report(work.step, failure)
-        return failed(work.step, failure)
-    context.count(read.passes)
-    return result_of(
-        work.step, read.details, values=read.values, arrays=read.arrays, rows=read.rows, passes=read.passes
-    )
+        return failed(work.step, failure, _own_passes(context, work))
+    passes = _own_passes(context, work)
+    return result_of(work.step, read.details, values=read.values, arrays=read.arrays, rows=read.rows, passes=passes)
+
+
+def _own_passes(context: Context, work: Work) -> Passes:
+    """Passes that a method made beside the scan, also where nothing came of them."""
+    passes = NO_PASSES if work.reader is None else work.reader.passes
+    context.count(passes)
+    return passes

@@ -17,7 +17,7 @@ from xai_audit.explain.questions import Silenced
 from xai_audit.measures.concept_effects import MOST_CASES, control_sets
 from xai_audit.model.layers import SpatialLayer
 from xai_audit.plan import Step
-from xai_audit.plan.concepts import effect_names
+from xai_audit.spec.concepts import score_names
 
 if TYPE_CHECKING:
     from xai_audit.engines.steps import Context
@@ -111,7 +111,7 @@ def _cases(context: Context, step: Step) -> dict[str, Integers]:
     """Cases of each class in the slice: all of them, or a seeded sample; each output of a regression has them all."""
     inside, labels = context.slices[str(step.slice)], context.dataset.labels
     found: dict[str, Integers] = {}
-    for number, name in enumerate(effect_names(context.spec)):
+    for number, name in enumerate(score_names(context.spec)):
         if context.spec.task == "regression":
             of_class = inside
         else:

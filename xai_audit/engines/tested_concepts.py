@@ -60,10 +60,11 @@ class Tested:
 
     @property
     def state(self) -> State:
-        """Whether its scores say anything."""
-        if self.vectors is None:
+        """Whether its scores say anything: vectors tell unseen images better than chance on average, and one alone."""
+        if self.accuracy is None:
             return "refused"
-        return "tested" if self.kept.any() else "not_linearly_present"
+        is_present = self.kept.any() and self.accuracy["low"] > CHANCE  # else one in twenty is kept by luck
+        return "tested" if is_present else "not_linearly_present"
 
     @property
     def right(self) -> int:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from xai_audit.concepts.activity import Activity, check_size, saturation, soft_bounds, units_of
 from xai_audit.concepts.reading import Read, Seen
 from xai_audit.engines.kept_pictures import kept_pictures
+from xai_audit.evidence.records import NO_PASSES
 from xai_audit.explain.explained import layer_record
 from xai_audit.model.layers import SpatialLayer
 from xai_audit.model.receptive import ReceptiveField, receptive_field
@@ -26,6 +27,7 @@ class UnitReader:
 
     looks = 1
     targets: tuple[TargetSpec, ...] = ()
+    passes = NO_PASSES
 
     def __init__(self, context: Context, method: ActivationMaps, layer: SpatialLayer, field: ReceptiveField) -> None:
         """Raises Refusal for a unit that the layer does not have, or where too much would be kept."""

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from xai_audit.concepts.permutation import MOST
+from xai_audit.concepts.unseen import UNSEEN
 from xai_audit.evidence.records import Passes, StepKind
 from xai_audit.explain.cost import Cost, ModelFacts
 from xai_audit.measures.concept_effects import CONTROLS, MOST_CASES
 from xai_audit.plan.steps import Counts, Step, as_json, make_step
-from xai_audit.spec.concepts import concepts_of
+from xai_audit.spec.concepts import EFFECT_TASKS, concepts_of, score_names
 from xai_audit.spec.methods import (
     ActivationMaps,
     ActivationMaximisation,
@@ -40,9 +41,8 @@ def step_of(method: str, steps: Sequence[Step]) -> Step | None:
 
 def comparisons(spec: AuditSpec) -> int:
     """Tests that all tcavs of the audit make together: a concept, a class and a layer each."""
-    names = spec.classes or (spec.model.outputs if spec.model else None) or ("value",)
     uses = [method for method in spec.methods if isinstance(method, Tcav)]
-    return sum(len(concepts_of(use, spec)) * len(use.classes or names) for use in uses)
+    return sum(len(concepts_of(use, spec)) * len(use.classes or score_names(spec)) for use in uses)
 
 
 def _scanned(spec: AuditSpec, counts: Counts, predictions: Step) -> list[Step]:
@@ -100,7 +100,7 @@ def _scan_cost(spec: AuditSpec, methods: Sequence[Scanned], cases: int, counts: 
     """A forward a case, another where activations are too large to keep, and a backward a case for tcav."""
     again = max((counts.slices[m.slice] for m in methods if isinstance(m, NetworkDissection)), default=0)
     backwards = sum(
-        counts.slices[m.slice] * (len(m.classes or effect_names(spec)) if spec.task in _OF_ITS_OWN else 1)
+        counts.slices[m.slice] * (len(m.classes or score_names(spec)) if spec.task in _OF_ITS_OWN else 1)
         for m in methods
         if isinstance(m, Tcav)
     )
@@ -134,10 +134,6 @@ def _maximisations(spec: AuditSpec, counts: Counts, profile: Step, scanned: Sequ
     return made
 
 
-UNSEEN = 16
-"""Transforms that a finished picture is tried under, none of them seen while it was made."""
-
-
 def maximisation_cost(method: ActivationMaximisation, cases: int) -> Cost:
     """A forward and a backward a picture and step, the unseen transforms and the picture itself, and the real cases."""
     pictures = sum(len(part or ()) for part in (method.units, method.classes, method.directions))
@@ -155,7 +151,7 @@ def _effects(spec: AuditSpec, counts: Counts, predictions: Step, scanned: Sequen
     for method in (method for method in spec.methods if isinstance(method, NetworkDissection)):
         before = step_of(method.label, scanned)
         assert before is not None
-        cases = min(counts.slices[method.slice], MOST_CASES * len(effect_names(spec)))
+        cases = min(counts.slices[method.slice], MOST_CASES * len(score_names(spec)))
         step = make_step(
             spec.audit.seed,
             "concept_effect",
@@ -168,15 +164,6 @@ def _effects(spec: AuditSpec, counts: Counts, predictions: Step, scanned: Sequen
         )
         made.append(replace(step, cost=effect_cost(spec, step)))
     return made
-
-
-EFFECT_TASKS = ("single_label", "binary_logit", "multi_label", "regression")
-"""Tasks in which each class, label or output has a score of the whole picture."""
-
-
-def effect_names(spec: AuditSpec) -> tuple[str, ...]:
-    """The classes, labels or outputs whose loss is measured."""
-    return spec.classes or (spec.model.outputs if spec.model else None) or ("value",)
 
 
 def effect_cost(spec: AuditSpec, step: Step, facts: ModelFacts | None = None) -> Cost:

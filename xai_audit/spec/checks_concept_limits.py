@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from xai_audit.registry import MEASURES
 from xai_audit.spec.checks_concepts import are_read, class_names, concepts_looked_for, methods_of, slice_names
+from xai_audit.spec.concepts import EFFECT_TASKS
 from xai_audit.spec.messages import Mistake, one_of, unknown
 from xai_audit.spec.methods import MethodBase, NetworkDissection, Tcav
 from xai_audit.spec.schema import Criterion, MeasureUse
@@ -38,6 +39,7 @@ def check(sections: Sections) -> Iterator[Mistake]:
 
 
 def _measure(sections: Sections, use: MeasureUse, path: Path) -> Iterator[Mistake]:
+    yield from _without_effect(sections, use.use, (*path, "use"))
     if not are_read(sections):
         return
     fitting = methods_of(sections, _GIVEN_BY[use.use])
@@ -46,6 +48,13 @@ def _measure(sections: Sections, use: MeasureUse, path: Path) -> Iterator[Mistak
     for place, name in enumerate(use.methods or ()):
         if fitting and name not in fitting:
             yield _other(sections, use.use, name, fitting, (*path, "methods", place))
+
+
+def _without_effect(sections: Sections, measure: str, path: Path) -> Iterator[Mistake]:
+    """A net whose answers are places or boxes has no score of the picture that could lose."""
+    task = sections.model.task if sections.model is not None else None
+    if measure == "concept_effect" and task is not None and task not in EFFECT_TASKS:
+        yield Mistake(path, f"concept_effect for task {task}", f"a task of {one_of(EFFECT_TASKS)}", "Remove it.")
 
 
 def _absent(measure: str, path: Path) -> Mistake:
@@ -68,6 +77,7 @@ def _criterion(sections: Sections, criterion: Criterion, path: Path) -> Iterator
     if criterion.measure == "concept_iou" and criterion.class_ is not None:
         fix = "Remove it: an overlap is the same whatever the class."
         yield Mistake((*path, "class"), "`class` for concept_iou", "no `class`", fix, at_key=True)
+    yield from _without_effect(sections, criterion.measure, (*path, "measure"))
     if not are_read(sections):
         return
     fitting = methods_of(sections, _GIVEN_BY[criterion.measure])

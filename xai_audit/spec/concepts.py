@@ -8,6 +8,8 @@ from typing import Literal
 from xai_audit.spec.methods import Concept, NetworkDissection, Tcav
 from xai_audit.spec.schema import AuditSpec, Border, Mask, Outside
 
+EFFECT_TASKS = ("single_label", "binary_logit", "multi_label", "regression")
+"""Tasks in which each class, label or output has a score of the whole picture, which may lose without a concept."""
 Origin = Literal["mask", "slice", "files", "unknown"]
 
 
@@ -52,3 +54,8 @@ def _settled(concept: Concept, kinds: Mapping[str, Mask], masks: Sequence[str], 
     if concept.spurious is None:
         changed["spurious"] = origin == "mask" and isinstance(kinds.get(name), Outside | Border)
     return concept.model_copy(update=changed)
+
+
+def score_names(spec: AuditSpec) -> tuple[str, ...]:
+    """The classes, labels or outputs that have a score."""
+    return spec.classes or (spec.model.outputs if spec.model else None) or ("value",)

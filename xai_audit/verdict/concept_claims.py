@@ -3,7 +3,7 @@
 | measure | a limit claims that the concept matters where | which needs |
 |---|---|---|
 | concept_iou | it asks for more than 0 | a unit that detects the concept, beyond shuffled marks |
-| tcav_score | it asks for more, or for less, than one half | significance after correction |
+| tcav_score | always: random pictures score 0 to 1 too | significance after correction |
 | concept_effect | it asks for more, or for less, than 0 | an effect beyond that of random units |
 
 A claim that a concept does not matter needs the number alone, which is there only where the concept was found in the
@@ -35,16 +35,21 @@ Reader = Callable[[Limit, dict[str, Any], Evidence], Against | None]
 
 
 def weighed(finding: Finding, limit: Limit, found: Found) -> Finding:
-    """A pass as it stands, or undecided where the number is no more than chance, or could not have missed the limit."""
+    """A pass as it stands, or undecided where the number is no more than chance, or could not have missed the limit.
+
+    A tcav's score that random pictures give too is no failure either.
+    """
     read = _READERS.get(found.record.kind)
-    if finding.verdict != "pass" or read is None:
+    weighs = ("pass", "fail") if found.record.kind == "tcav" else ("pass",)
+    if finding.verdict not in weighs or read is None:
         return finding
     entry = _entry(found)
     against = _SILENT if entry is None else read(limit, entry, found.record)
     if against is None:
         return finding
-    changed = {"verdict": against.verdict, "reason": against.reason, "detail": against.detail}
-    return replace(finding, **changed, p=None, adjusted_p=None)  # type: ignore[arg-type]
+    return replace(
+        finding, verdict=against.verdict, reason=against.reason, detail=against.detail, p=None, adjusted_p=None
+    )
 
 
 _SILENT = Against("invalid", "The record says nothing of this concept beside the number.", "error")
@@ -61,8 +66,7 @@ def _entry(found: Found) -> dict[str, Any] | None:
 
 def _overlap(limit: Limit, entry: dict[str, Any], record: Evidence) -> Against | None:
     units = [unit for unit in record.details["units"] if unit["concept"] == entry["name"]]
-    ceilings = [entry["ceiling"], *(unit.get("own_ceiling") for unit in units)]
-    ceilings = [each for each in ceilings if each is not None]
+    ceilings = [each for each in (entry["ceiling"], entry.get("own_ceiling")) if each is not None]
     if limit.floor <= 0 and ceilings and limit.ceiling >= max(ceilings):
         told = f"The overlap of {entry['name']} cannot exceed its ceiling, {max(ceilings):.3g}"
         return Against("vacuous", f"{told}, so that the limit is met whatever the model does.")
@@ -74,9 +78,8 @@ def _overlap(limit: Limit, entry: dict[str, Any], record: Evidence) -> Against |
 def _score(limit: Limit, entry: dict[str, Any], record: Evidence) -> Against | None:
     if limit.floor <= 0 and limit.ceiling >= 1:
         return Against("vacuous", "A share is never outside 0 to 1, so that the limit is met whatever the model does.")
-    claims = limit.floor > 0.5 or limit.ceiling < 0.5
-    if claims and entry["significant"] is not True:
-        told = f"The limit is met, but random pictures in place of {entry['concept']} give as much"
+    if entry["significant"] is not True:
+        told = f"Random pictures in place of {entry['concept']} give as much, so that the number tells nothing"
         return Against("chance", f"{told} (p {entry['p_corrected']:.3g} after correction).")
     return None
 
