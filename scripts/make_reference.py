@@ -137,7 +137,7 @@ def _methods() -> Iterator[str]:
             ("source", entry.paper),
             ("reads", ", ".join(entry.needs)),
             ("map", _MAPS[entry.map_kind]),
-            ("channels become one value by", entry.reduction),
+            *([] if entry.map_kind == "none" else [("channels become one value by", entry.reduction)]),
             ("cannot show", entry.limits),
             ("code", f"`{entry.call}`"),
         )

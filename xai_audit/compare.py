@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,10 @@ class TrustChange:
 
 @dataclass(frozen=True)
 class ConceptChange:
-    """A spurious concept of which a method says something else than before; `absent` where a run says nothing."""
+    """A spurious concept of which a method says something else than before; `absent` where a run says nothing.
+
+    Of several classes it may say more than one thing, with commas between.
+    """
 
     method: str
     concept: str
@@ -94,7 +97,7 @@ def compare_runs(before: Path, after: Path) -> Comparison:
     old, new = read_run(before), read_run(after)
     criteria = list(_criteria(_findings(old, "criterion"), _findings(new, "criterion")))
     trust = tuple(_trust(_findings(old, "trust"), _findings(new, "trust")))
-    concepts = tuple(_concepts(_findings(old, "concept"), _findings(new, "concept")))
+    concepts = tuple(_concepts(_findings(old, "concept").values(), _findings(new, "concept").values()))
     changed = tuple(c for c in criteria if c.before != c.after or c.estimate_before != c.estimate_after)
     inputs = (*_inputs(old, new), *_spec(old, new))
     return Comparison(_name(old), _name(new), inputs, changed, len(criteria) - len(changed), trust, concepts)
@@ -121,13 +124,21 @@ def _trust(old: dict[str, Finding], new: dict[str, Finding]) -> Iterator[TrustCh
             yield TrustChange(str(one.method), str(one.slice), *states)
 
 
-def _concepts(old: dict[str, Finding], new: dict[str, Finding]) -> Iterator[ConceptChange]:
-    for identifier in dict.fromkeys((*old, *new)):
-        a, b = old.get(identifier), new.get(identifier)
-        states = [finding.reason.removeprefix("concept_") if finding else "absent" for finding in (a, b)]
-        one = b or a
-        if one is not None and states[0] != states[1]:
-            yield ConceptChange(str(one.method), str(one.concept), one.class_ or "", *states)
+def _concepts(old: Iterable[Finding], new: Iterable[Finding]) -> Iterator[ConceptChange]:
+    before, after = _told(old), _told(new)
+    for about in dict.fromkeys((*before, *after)):
+        states = [", ".join(sorted(told.get(about, ()))) or "absent" for told in (before, after)]
+        if states[0] != states[1]:
+            yield ConceptChange(*about, *states)
+
+
+def _told(findings: Iterable[Finding]) -> dict[tuple[str, str, str], set[str]]:
+    """All that is said of each method, concept and class; of several classes or none it may be more than one thing."""
+    told: dict[tuple[str, str, str], set[str]] = {}
+    for finding in findings:
+        about = (str(finding.method), str(finding.concept), finding.class_ or "")
+        told.setdefault(about, set()).add(finding.reason.removeprefix("concept_"))
+    return told
 
 
 def _criteria(old: dict[str, Finding], new: dict[str, Finding]) -> Iterator[CriterionChange]:

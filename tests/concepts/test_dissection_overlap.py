@@ -109,6 +109,18 @@ def test_masks_are_counted_in_runs_and_cells(shape: tuple[Picture, NDArray[np.fl
             assert np.array_equal(by_cell[:, row, column], part.sum(axis=(1, 2)))
 
 
+def test_masks_are_shared_out_to_the_nearest_places() -> None:
+    picture = Picture.of((np.array([1.0, 5.0]), np.array([0.0, 6.0])), (8, 9))  # middles at 3 and 3
+    mask = np.zeros((1, 8, 9), np.bool_)
+    mask[0, :4, :4] = True
+    found = RunningCounts(mask).by_place(picture)[..., 0]
+    np.testing.assert_allclose(found, [[1, 3 / 18], [3 / 15, 1 / 30]], rtol=1e-15)
+    crowded = Axis(np.array([-9.5, 3, 40, 71]), 30)
+    assert crowded.spans.tolist() == [[0, 1], [0, 22], [22, 30], [29, 30]]
+    assert crowded.nearest.tolist() == [0, 3, 29, 29]
+    assert Axis(np.array([0.5, 2.5, 4.75]), 6).nearest.tolist() == [0, 2, 5]
+
+
 def test_cells_of_the_coarse_grid_differ_by_one_pixel_at_most() -> None:
     axis = Axis(np.array([0.0, 1.0]), 30)
     sizes = np.bincount(axis.cell)

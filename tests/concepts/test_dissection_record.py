@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dissections import Case, pooled_iou
+from dissections import Case, drawn, pooled_iou
 from PIL import Image
 
 from xai_audit.concepts import dissection
-from xai_audit.engines.dissection_record import cannot_pass
+from xai_audit.engines.dissection_record import _is_doubtful, cannot_pass
 from xai_audit.engines.progress import Silent
 from xai_audit.errors import Refusal
 from xai_audit.evidence.records import Value
@@ -164,6 +164,16 @@ def test_overlaps_are_those_of_masks_drawn_over_the_cases_annotated(audit: Audit
     assert step.record.details["units"][1]["concept"] == "green"
 
 
+def test_each_concept_names_the_unit_that_was_measured_and_the_highest_that_it_could_reach(step: StepResult) -> None:
+    for number, entry in enumerate(step.record.details["concepts"]):
+        measured = value(step, "concept_iou", entry["name"])
+        assert (entry["unit"] is None) == (measured.estimate is None)
+        if entry["unit"] is not None:
+            overlaps = step.arrays["iou"][:, number]
+            assert measured.estimate == overlaps[entry["unit"]] == np.nanmax(overlaps)
+            assert entry["own_ceiling"] == step.arrays["own_ceilings"][entry["unit"], number]
+
+
 def test_dead_and_constant_units_are_listed_and_not_scored(step: StepResult) -> None:
     units = step.record.details["units"]
     assert [unit["state"] for unit in units] == ["scored"] * 3 + ["silent"] * 2
@@ -282,6 +292,76 @@ def test_every_parameter_is_in_the_record(step: StepResult) -> None:
         "layer": "units", "layout": "nchw", "grid": [24, 24], "quantile": 0.005, "iou": 0.04, "shuffles": 99,
         "level": 0.05, "anchor": "graph", "resolution": [24, 24], "coarse_grid": [8, 8],
     }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def bordered(tmp_path_factory: pytest.TempPathFactory) -> StepResult:
+    """Unit 2 answers in column 0 of every case and nowhere else; red is red's, and its strongest answers lie there."""
+    audit = write(tmp_path_factory.mktemp("bordered"), method=", iou: 0.005, concepts: [edge, wide, all, red, inner]")
+    text = audit.spec.read_text()
+    for line in ("green, category: colour", "big, category: size", "tagged, category: tag, spurious: true"):
+        assert f"  - {{name: {line}}}\n" in text
+        text = text.replace(f"  - {{name: {line}}}\n", "")
+    text = text.replace("big: big}", "big: big, edge: {border: 0.05}, wide: {border: 0.2}, inner: {border: 0.1}}")
+    more = "{name: edge, category: rim}\n  - {name: wide, category: rim}\n  - {name: all, category: all}\n"
+    more += "  - {name: inner, category: colour}\n"
+    audit.spec.write_text(text.replace("concepts:\n", f"concepts:\n  - {more}", 1))
+    return run(audit)
+
+
+def test_a_border_is_found_by_the_unit_that_reads_it(bordered: StepResult) -> None:
+    unit = bordered.record.details["units"][2]
+    assert (unit["concept"], unit["is_detector"]) == ("edge", True)
+    assert unit["inside"] == pytest.approx(1)
+    assert unit["p"] == pytest.approx(1 / (1 + unit["shuffles"]))
+
+
+def test_every_concept_says_what_it_is_compared_with(bordered: StepResult, step: StepResult) -> None:
+    names = ("edge", "wide", "all", "red", "inner")
+    assert [concept(bordered, name)["null"] for name in names] == ["moved", "moved", "none", "dealt", "none"]
+    assert concept(bordered, "all")["warnings"][0].startswith("all is the same in every case and everywhere: neither")
+    assert any("others of the category colour are not" in said for said in concept(bordered, "inner")["warnings"])
+    assert not any("the same in every case" in said for said in concept(bordered, "edge")["warnings"])
+    assert {entry["name"]: entry["null"] for entry in step.record.details["concepts"]} == {
+        "red": "dealt", "green": "dealt", "big": "moved", "tagged": "dealt",
+    }  # fmt: skip
+
+
+def test_inside_is_the_share_of_a_units_pixels_that_lie_in_its_concept(audit: Audit, step: StepResult) -> None:
+    case = Case(audit.pictures, audit.masks, category=(0, 0, 1, 2), annotated=audit.annotated, quantile=0.005)
+    answers, inside = drawn(case), audit.annotated[:, 0]
+    for number in (0, 1):
+        both = (answers[inside, number] & audit.masks[inside, number]).sum()
+        unit = step.record.details["units"][number]
+        assert unit["inside"] == pytest.approx(both / answers[inside, number].sum())
+    assert [unit["inside"] for unit in step.record.details["units"][3:]] == [None, None]
+
+
+def test_shown_units_say_under_how_many_strongest_answers_their_concept_is_marked(
+    audit: Audit, step: StepResult
+) -> None:
+    for entry in step.record.details["shown"]:
+        unit = entry["unit"]
+        known = [one for one in entry["top"] if audit.annotated[int(one["case"][1:]), 0]]
+        inside = sum(bool(audit.masks[(int(one["case"][1:]), unit, *one["place"])]) for one in known)
+        assert entry["marked"] == {"of": len(known), "inside": inside}
+        assert step.record.details["units"][unit]["doubtful"] == (len(known) >= 3 and inside == 0)
+
+
+def test_a_unit_is_doubtful_where_three_strongest_answers_and_none_inside(tmp_path: Path) -> None:
+    """Five cases with a bright red spot outside the red block, which outshines the block of every other case."""
+    audit = write(tmp_path / "elsewhere")
+    for number in (1, 2, 5, 6, 9):
+        picture = np.asarray(Image.open(audit.spec.parent / f"{number}.png")).copy()
+        row, column = np.argwhere(~audit.masks[number, 0])[100]
+        picture[row, column, 0] = 255
+        Image.fromarray(picture).save(audit.spec.parent / f"{number}.png")
+    step = run(audit)
+    (red,) = [entry for entry in step.record.details["shown"] if entry["unit"] == 0]
+    assert red["marked"] == {"of": 5, "inside": 0}
+    assert [unit["doubtful"] for unit in step.record.details["units"]] == [True, False, False, False, False]
+    assert step.record.details["units"][0]["is_detector"]
+    assert [_is_doubtful(of, inside) for of, inside in ((2, 0), (3, 0), (3, 1))] == [False, True, False]
 
 
 def test_batches_of_one_and_eight_give_the_same_record(audit: Audit, step: StepResult) -> None:

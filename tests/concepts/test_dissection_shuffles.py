@@ -108,10 +108,102 @@ def test_a_planted_concept_is_significant() -> None:
     assert found.best[4] == 1
 
 
-def test_marks_that_are_the_same_everywhere_cannot_be_told_from_chance() -> None:
-    case = random_concepts(4)
-    case.masks[:] = case.masks[0]
-    assert (case.dissected().units.chance.p == 1).all()
+def frame(cases: int = 40) -> NDArray[np.bool_]:
+    """The border of every picture, (cases, 1, height, width)."""
+    masks = np.ones((cases, 1, 24, 24), np.bool_)
+    masks[:, :, 3:-3, 3:-3] = False
+    return masks
+
+
+def framed(seed: int, *masks: NDArray[np.bool_], category: tuple[int, ...] | None = None, shuffles: int = 99) -> Case:
+    """Noise in 11 units, and unit 4 reads the border and nothing else; the masks of the border and others."""
+    values = np.random.default_rng(seed).standard_normal((40, 12, 8, 8))
+    values[:, 4] = frame()[:, 0, 1::3, 1::3] * (2 + values[:, 4] / 4)
+    marks = np.concatenate([frame(), *masks], axis=1)
+    return Case(values, marks, category=category, quantile=0.18, shuffles=shuffles, seed=seed)
+
+
+def test_a_border_that_a_unit_reads_is_found() -> None:
+    found = framed(0).dissected()
+    assert found.null == ("moved",)
+    assert found.units.is_detector.tolist() == [unit == 4 for unit in range(12)]
+    assert found.units.iou[4, 0] > 0.95 * found.units.ceilings[4, 0]
+    assert found.units.chance.p[4] == 1 / (1 + found.units.chance.shuffles[4]) < 0.01
+
+
+def random_places(seed: int) -> Case:
+    """Each unit answers at one random place of a case, whatever lies there; the border is marked."""
+    rng = np.random.default_rng(seed)
+    values = 0.1 * rng.random((40, 12, 36))
+    np.put_along_axis(values, rng.integers(36, size=(40, 12, 1)), 1 + rng.random((40, 12, 1)), axis=2)
+    return Case(values.reshape(40, 12, 6, 6), frame(), quantile=0.02, shuffles=99, seed=seed)
+
+
+def test_units_that_answer_at_random_places_are_significant_in_at_most_7_of_100_seeds() -> None:
+    """In pixels they cover more along the border, where maps hold their value beyond the outermost centres."""
+    found = [random_places(seed).dissected() for seed in range(100)]
+    assert sum(bool(one.units.is_significant.any()) for one in found) <= 7
+    assert sum(bool(one.rotated.is_significant.any()) for one in found) <= 7
+    p = np.concatenate([one.units.chance.p for one in found])
+    assert 0.03 < (p <= LEVEL).mean() < 0.07
+    assert 0.4 < (p <= 0.5).mean() < 0.6
+
+
+def test_moved_marks_are_those_of_a_torus_drawn_place_by_place() -> None:
+    """Also of concepts beside it in the category, and of cases that are not annotated."""
+    corner = np.zeros_like(frame())
+    corner[:, :, :5, :7] = True
+    case = framed(5, corner, category=(0, 0), shuffles=30)
+    case = Case(case.activation, case.masks, category=(0, 0), quantile=0.18, shuffles=30,
+                annotated=np.random.default_rng(5).random((40, 1)) < 0.7)  # fmt: skip
+    found, annotated = case.dissected().units, case.asked.annotated[:, 0]
+    hot = (case.activation > found.thresholds.values[:, None, None])[annotated]
+    share = case.masks[0].reshape(2, 8, 3, 8, 3).mean(axis=(2, 4))
+    whole = len(hot) * share.sum(axis=(1, 2))
+
+    def statistic(shifts: NDArray[np.int64]) -> NDArray[np.float64]:
+        moved = np.stack([np.roll(share, divmod(int(shift), 8), axis=(1, 2)) for shift in shifts])
+        both = np.einsum("nuij,ncij->uc", hot, moved)
+        return np.asarray((both / (hot.sum(axis=(0, 2, 3))[:, None] + whole - both)).max(axis=1))
+
+    observed = statistic(np.zeros(len(hot), np.int64))
+    np.testing.assert_allclose(found.chance.observed, observed, rtol=1e-12)
+    (rng,) = np.random.default_rng(0).spawn(1)
+    draws = [statistic(rng.integers(64, size=len(hot))) for _ in range(30)]
+    keeps = found.chance.shuffles == 30
+    reached = np.sum([draw >= observed * (1 - 1e-9) for draw in draws], axis=0)
+    assert keeps.sum() > 5
+    assert found.chance.p[keeps].tolist() == ((1 + reached) / 31)[keeps].tolist()
+
+
+def test_moves_do_not_depend_on_how_many_are_made_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = framed(2, random_concepts(2).masks[:, :1], category=(0, 1))
+    whole = case.dissected().units.chance
+    monkeypatch.setattr(shuffles, "_AT_ONCE", 100)
+    few = case.dissected().units.chance
+    assert np.array_equal(whole.p, few.p) and np.array_equal(whole.shuffles, few.shuffles)
+
+
+def test_marks_that_differ_are_dealt_as_they_are_without_others_that_are_moved() -> None:
+    case = framed(3, random_concepts(3).masks[:, :1], category=(0, 1))
+    made = case.dissection()
+    assert made._met is not None and made._met.marks.null == ("moved", "dealt")
+    tests = [shuffles._Test(made._met._covers, made._met._placed, made._met.marks, made._met._pixels,
+                            np.random.default_rng(0))]  # fmt: skip
+    rng = np.random.default_rng(0)
+    for dealt in np.moveaxis(np.stack(tests[0]._deal(5)), 2, 0):
+        assert np.array_equal(dealt, [rng.permutation(40), rng.permutation(40)])
+
+
+def test_a_mark_of_the_whole_picture_and_one_beside_marks_that_differ_have_no_test() -> None:
+    whole = np.ones_like(frame())
+    found = framed(1, whole, category=(0, 1)).dissected()
+    assert found.null == ("moved", "none")
+    alone = Case(framed(1).activation, whole, quantile=0.18, shuffles=19).dissected()
+    assert alone.null == ("none",) and (alone.units.chance.p == 1).all()
+    beside = framed(1, random_concepts(1).masks[:, :1], category=(0, 0)).dissected()
+    assert beside.null == ("none", "dealt")
+    assert beside.units.best[4] == 0 and beside.units.chance.p[4] == 1
 
 
 def test_one_planted_unit_among_many_is_found_with_few_shuffles() -> None:
@@ -142,7 +234,7 @@ def test_a_p_found_with_more_shuffles_is_no_smaller_than_its_probability() -> No
     levels, counts, tests = np.array([0.002, 0.01, 0.05, 0.1]), np.zeros(4), 0
     for _ in range(120):
         pixels = rng.integers(0, 50, (cases, 1, 1)).astype(np.uint16)
-        marks = Marks(pixels, np.array([50]), np.array([0]), np.ones((cases, 1), np.bool_))
+        marks = Marks(pixels, np.array([50]), np.array([0]), np.ones((cases, 1), np.bool_), np.ones((1, 1, 1)))
         cover = _cover(rng.integers(0, 50, (cases, units)))
         found = _chance(marks, cover, rng, 19)
         counts += (found.p[:, None] <= levels).sum(axis=0)
@@ -162,19 +254,21 @@ def _chance(marks: Marks, cover: Cover, rng: np.random.Generator, count: int) ->
     def covers() -> Iterator[Cover]:
         yield cover
 
-    return against_chance(covers, marks, alone, [np.arange(units)], count, rng)
+    return against_chance(covers, marks, alone, [np.arange(units)], count, rng, placed=covers)
 
 
 def test_units_of_no_family_have_p_one() -> None:
-    marks = Marks(np.full((4, 1, 1), 9, np.uint16), np.array([9]), np.array([0]), np.ones((4, 1), np.bool_))
+    pixels, annotated = np.full((4, 1, 1), 9, np.uint16), np.ones((4, 1), np.bool_)
+    marks = Marks(pixels, np.array([9]), np.array([0]), annotated, np.ones((1, 1, 1)))
     cover = _cover(np.arange(8).reshape(4, 2))
 
     def covers() -> Iterator[Cover]:
         yield cover
 
     found = against_chance(
-        covers, marks, np.full((2, 1), 9), [np.empty(0, np.int64), np.array([1])], 19, np.random.default_rng(0)
-    )
+        covers, marks, np.full((2, 1), 9), [np.empty(0, np.int64), np.array([1])], 19, np.random.default_rng(0),
+        placed=covers,
+    )  # fmt: skip
     assert found.p[0] == 1 and found.shuffles.tolist() == [0, 19]
 
 

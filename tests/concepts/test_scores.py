@@ -43,7 +43,7 @@ def test_a_column_is_named_by_method_and_concept() -> None:
         (kept(), "moon", ["a"], '"moon", which seen does not look for; expected one of: ear, sky'),
         (kept(), "ear", ["a", "c"], "1 of 2 cases that seen did not read, the first c"),
         (kept(), "ear", ["a", "z"], "1 of 2 cases that seen did not read, the first z"),
-        (kept("units"), "ear", ["a"], "seen, which gave no answer"),
+        (kept("units"), "ear", ["a"], "See why seen gave none, or name another method."),
         (
             kept(status="not_applicable", failure=Failure("Refusal", "no masks")), "ear", ["a"],
             "seen, which gave no answer: no masks",

@@ -323,9 +323,9 @@ def test_pictures_of_a_folder_are_a_concept_too(tmp_path: Path) -> None:
     assert comparison(record, "red-pictures", "warm")["score"] == 1
     assert comparison(record, "red-pictures", "warm")["significant"]
     told = " ".join(record.details["warnings"])
-    assert "1 pictures of striped are copies of others there and were left out." in told
-    assert "1 files of striped are no images." in told
-    assert "1 cases are pictures of striped and not drawn from." in told
+    assert "1 picture of striped is a copy of another there and was left out." in told
+    assert "1 file of striped is no image." in told
+    assert "1 case is a picture of striped and not drawn from." in told
     save_picture(folder / "more.png", np.random.default_rng(1), is_red=True)
     assert run_of(path).folder != run.folder  # another folder of pictures is another run
 

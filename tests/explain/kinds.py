@@ -510,10 +510,10 @@ def page() -> str:
     listed = "".join(f"{number}. {text}\n" for text, number in reasons.items())
     return (
         "# Methods and kinds of net\n\n"
-        "Every method that explains single cases, on every kind of net, with random weights and small images. ✓: maps.\n"
-        "A number: the method does not apply, and the report says so with the reason of that number below. There is no\n"
-        "third outcome. The test behind this page is `tests/explain/test_kinds.py`; methods that read whole slices have\n"
-        "one of their own, `tests/concepts/test_concept_kinds.py`.\n\n"
+        "Every method that explains single cases, on every kind of net, with random weights and small images. ✓:\n"
+        "maps. A number: the method does not apply, and the report says so with the reason of that number below.\n"
+        "There is no third outcome. The test behind this page is `tests/explain/test_kinds.py`; methods that read\n"
+        "whole slices have one of their own, `tests/concepts/test_concept_kinds.py`.\n\n"
         "Nets with one or three input channels are audited; `model.input.channels` takes no other number.\n"
         f"{tables}\n## Reasons\n\n{listed}"
     )

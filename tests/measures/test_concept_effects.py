@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from xai_audit.evidence.records import Value
-from xai_audit.measures.concept_effects import CONTROLS, Effect, control_sets, effect, leaning
+from xai_audit.measures.concept_effects import CONTROLS, Effect, Ranks, control_sets, effect, leaning
 from xai_audit.measures.intervals import percentile
 from xai_audit.measures.measured import SAME_NUMBER, gather
 
@@ -52,8 +52,8 @@ def test_numbers_are_means_over_cases_and_sets() -> None:
     assert [one.number for one in found.estimates] == pytest.approx(
         [drops.mean(), controls.mean(), (drops - controls.mean(1)).mean()], abs=1e-12
     )
-    assert found.draws_above == 0
-    assert effect(drops, controls + 5, None, rng(2)).draws_above == 20
+    assert (found.ranks.above, found.ranks.below, found.ranks.sets) == (0, 20, 20)
+    assert effect(drops, controls + 5, None, rng(2)).ranks.above == 20
 
 
 def by_copies(drops: np.ndarray, controls: np.ndarray, groups: np.ndarray, draws: int = 4000) -> np.ndarray:
@@ -129,13 +129,54 @@ def a(low: float | None, high: float | None, estimate: float = 0.5, reason: str 
 def test_a_class_leans_where_both_intervals_lie_above_nothing(
     drop: Value, difference: Value | None, leans: bool | None, beats: bool | None
 ) -> None:
-    found = leaning(drop, difference, 1.0)
+    found = leaning(drop, difference, Ranks(0, 20, 20), 1.0)
     assert (found.leans, found.beats_control) == (leans, beats)
     assert (found.leans is None) <= bool(found.reason)
 
 
 def test_rounding_is_no_loss() -> None:
     tiny = a(1e-7, 3e-7, 2e-7)
-    assert leaning(tiny, tiny, 10.0).leans is False
-    assert leaning(tiny, tiny, 1e-3).leans is True
-    assert leaning(replace(tiny, low=2e-4, high=3e-4), tiny, 10.0).leans is False
+    assert leaning(tiny, tiny, Ranks(0, 20, 20), 10.0).leans is False
+    assert leaning(tiny, tiny, Ranks(0, 20, 20), 1e-3).leans is True
+    assert leaning(replace(tiny, low=2e-4, high=3e-4), tiny, Ranks(0, 20, 20), 10.0).leans is False
+
+
+@pytest.mark.parametrize(
+    ("ranks", "leans", "beats"),
+    [
+        (Ranks(0, 20, 20), True, True),
+        (Ranks(1, 19, 20), True, False),
+        (Ranks(5, 15, 20), True, False),
+        (Ranks(6, 14, 20), False, False),
+        (Ranks(0, 4, 4), True, None),
+        (Ranks(1, 3, 4), True, False),
+        (Ranks(0, 3, 3), None, None),
+    ],
+)
+def test_an_alarm_allows_a_quarter_of_random_sets_and_a_claim_none(
+    ranks: Ranks, leans: bool | None, beats: bool | None
+) -> None:
+    found = leaning(a(0.2, 0.8), a(0.1, 0.7), ranks, 1.0)
+    assert (found.leans, found.beats_control) == (leans, beats)
+
+
+def test_an_output_has_no_good_direction() -> None:
+    drop, difference = a(-0.8, -0.2, -0.5), a(-0.7, -0.1, -0.4)
+    assert leaning(drop, difference, Ranks(20, 0, 20), 1.0).leans is False
+    assert leaning(drop, difference, Ranks(20, 0, 20), 1.0, either_way=True).leans is True
+    assert leaning(drop, difference, Ranks(14, 6, 20), 1.0, either_way=True).leans is False
+
+
+def test_units_like_any_others_beat_them_all_in_one_of_twenty_one() -> None:
+    """The loss of each unit is drawn from one law; the cases tell it precisely, so that only its rank protects."""
+    alarms = claims = 0
+    for seed in range(200):
+        draw = rng(seed)
+        of_units = draw.normal(1, 0.5, 40)
+        losses = of_units + draw.normal(0, 0.1, (100, 40))
+        sets, _ = control_sets(np.arange(1, 40), 1, draw)
+        told = values(found := effect(losses[:, 0], losses[:, sets[:, 0]], None, draw))
+        one = leaning(told["concept_effect"], told["difference"], found.ranks, 3.0)
+        alarms, claims = alarms + (one.leans is True), claims + (one.beats_control is True)
+    assert 1 <= claims <= 21  # 200 / 21 = 9.5, four standard errors
+    assert claims < alarms <= 75  # at most 6 of 21 ranks: 57, three standard errors

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,9 @@ from fixture_run import SIDE, Made, Maker, Wish, _cell, make_run
 
 from xai_audit.evidence.records import Passes, Value
 from xai_audit.measures.intervals import percentile
+from xai_audit.verdict.concept_findings import concept_findings
+
+Entry = dict[str, Any]
 
 CONCEPT_METHODS = ("activation_maps", "network_dissection", "tcav", "activation_maximisation")
 GRID = 6
@@ -184,7 +187,10 @@ class ConceptMaker(Maker):
         by_name = {entry["name"]: entry for entry in concepts}
         units = [_unit(unit, of_unit.get(unit), by_name) for unit in range(found.units)]
         first = [entry["unit"] for entry in units if entry["is_detector"]][:24]
-        shown = [{"unit": unit, "top": self.top(unit, found.top)} for unit in first]
+        shown = [
+            {"unit": unit, "top": self.top(unit, found.top), "marked": {"of": 5, "inside": 0 if unit == 19 else 4}}
+            for unit in first
+        ]
         named, arrays = self.pictures([entry["top"] for entry in shown])
         overlap = np.full((found.units, len(concepts)), 0.01)
         arrays |= {"iou": overlap, "null_p": np.full(found.units, 0.3), "thresholds": np.full(found.units, 3.5)}
@@ -253,8 +259,8 @@ class ConceptMaker(Maker):
         return {
             "concept": concept, "class": class_, "spurious": is_spurious, "units": list(units), "cases": cases,
             "drop": {"estimate": drop, "n": cases}, "control": {"estimate": 0.11, "draws": 10},
-            "difference": {"estimate": drop - 0.11, "low": drop - 0.4, "high": drop + 0.2}, "draws_above": 0,
-            "margin": 4.1, "beats_control": leans, "leans": leans, "reason": "",
+            "difference": {"estimate": drop - 0.11, "low": drop - 0.4, "high": drop + 0.2},
+            "draws_above": 0, "draws_below": 20, "margin": 4.1, "beats_control": leans, "leans": leans, "reason": "",
         }  # fmt: skip
 
     def tcav(self) -> None:
@@ -269,7 +275,7 @@ class ConceptMaker(Maker):
         details = {
             "use": "tcav", "cases": self.wish.cases,
             "parameters": {"layer": LAYER, "grid": [GRID, GRID], "pool": "mean", "classifier": "ridge", "runs": runs,
-                           "random": "pool", "null_sets": 239},
+                           "random": "pool", "null_sets": 239, "score_of": "logit"},
             "receptive": dict(self.found.receptive), "comparisons": comparisons, "comparisons_in_all": len(comparisons),
             "concepts": [
                 {"name": concept, "origin": origin, "images": 84, "accuracy": accuracy, "kept": kept,
@@ -367,15 +373,26 @@ def _unit(unit: int, concept: str | None, concepts: Mapping[str, Mapping[str, An
     is_over, is_significant = concept is not None or unit == 0, concept is not None or unit == 1
     iou = (max(0.041, ceiling * 0.83) if concept else 0.05) if is_over else ceiling * 0.6
     entry = {
-        "unit": unit, "own_ceiling": min(1.0, ceiling * 1.02),
+        "unit": unit, "own_ceiling": min(1.0, ceiling * 1.02), "inside": 0.5 if concept else 0.05,
+        "doubtful": unit == 19,
         "threshold": 3.5, "state": "silent" if unit == 5 else "scored", "share": QUANTILE,
         "concept": named, "iou": iou, "ceiling": ceiling,
         "p": 0.00498 if is_significant else 0.31, "q": 0.03 if is_significant else 0.6, "is_over": is_over,
         "is_significant": is_significant, "is_detector": is_over and is_significant,
     }  # fmt: skip
-    return entry | (
-        {"concept": None, "iou": None, "ceiling": None, "own_ceiling": None, "p": None, "q": None} if unit == 5 else {}
-    )
+    unknown = ("concept", "iou", "ceiling", "own_ceiling", "inside", "p", "q")
+    return entry | (dict.fromkeys(unknown) if unit == 5 else {})
+
+
+def told_anew(made: Made, kind: str, key: str, change: Callable[[Entry], Entry]) -> Made:
+    """The same run where each entry of one kind of record is changed, with what is then found of its concepts."""
+    records = list(made.run.records)
+    for at, record in enumerate(records):
+        if record.kind == kind:
+            details = {**record.details, key: [change(dict(entry)) for entry in record.details[key]]}
+            records[at] = replace(record, details=details, values=())
+    findings = (*(each for each in made.findings if each.kind != "concept"), *concept_findings(records))
+    return replace(made, run=replace(made.run, records=tuple(records)), findings=findings)
 
 
 def concept_wish(**changes: Any) -> Wish:

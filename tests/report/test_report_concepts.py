@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fixture_concepts import CONCEPT_METHODS, Found, concept_wish, make_concept_run
+from fixture_concepts import CONCEPT_METHODS, Entry, Found, concept_wish, make_concept_run, told_anew
 from fixture_run import Made
 from test_report_explanations import galleries, of_kind, rows, tables
 from test_report_html import text_in, untraced
@@ -41,6 +41,10 @@ def page(concepts_html: str) -> str:
 
 def words(text: str) -> str:
     return text.replace("\u00a0", " ")
+
+
+def report_of(made: Made) -> Report:
+    return build_report(made.run, made.spec, made.findings, "en")
 
 
 def said(report: Report) -> str:
@@ -92,14 +96,14 @@ def test_counts_of_both_tests_stand_beside_each_test_alone(built: Report) -> Non
 def test_a_detector_stands_with_overlap_ceiling_chance_and_both_ps(built: Report) -> None:
     ceiling, chance = 0.005 / 0.031, 0.031 * 0.005 / (0.031 + 0.005 - 0.031 * 0.005)
     assert by_unit(built)["3"] == [
-        "3", "crack", f"{ceiling * 0.83:.3f}", f"{ceiling:.3f}", f"{ceiling * 1.02:.3f}", f"{chance:.3f}", "0.0050",
-        "0.030", "Detector",
+        "3", "crack", f"{ceiling * 0.83:.3f}", "50.0 %", f"{ceiling:.3f}", f"{ceiling * 1.02:.3f}", f"{chance:.3f}",
+        "0.0050", "0.030", "Detector",
     ]  # fmt: skip
 
 
 def test_what_one_test_alone_calls_a_detector_is_none(run: Made, built: Report) -> None:
     units = next(r for r in run.run.records if r.kind == "dissection").details["units"]
-    states = {unit: row[8] for unit, row in by_unit(built).items()}
+    states = {unit: row[9] for unit, row in by_unit(built).items()}
     assert (states["0"], states["1"]) == ("Overlap may be chance", "Overlap too small")
     assert sum(entry["is_detector"] for entry in units) == list(states.values()).count("Detector") == 6
 
@@ -109,7 +113,7 @@ def test_every_unit_is_in_the_attached_table_also_those_without_an_overlap(built
     lines = list(csv.reader(io.StringIO(data)))
     assert len(lines) == 25
     silent = next(line for line in lines if line[0] == "5")
-    assert silent[1:] == ["–"] * 7 + ["Never answers"]
+    assert silent[1:] == ["–"] * 8 + ["Never answers"]
 
 
 def test_a_concept_of_forty_percent_is_explained_in_plain_words(built: Report) -> None:
@@ -129,6 +133,17 @@ def test_the_turned_basis_has_one_sentence_and_stands_in_the_figure(built: Repor
     assert "Most of the concepts belong to single units." in said(built)
     figure = next(block for block in of_kind(built, Figure) if block.anchor == "overlap-network_dissection")  # type: ignore[union-attr]
     assert "Detectors: 6; mixed at random: 2." in words(figure.image.alt)  # type: ignore[union-attr]
+
+
+def test_a_unit_whose_strongest_answers_lie_elsewhere_has_a_doubtful_name(built: Report) -> None:
+    captions = {
+        plain(case.caption).split(",")[0]: words(plain(case.caption))
+        for case in galleries(built)["detector-sheet-network_dissection"].cases
+    }
+    warning = "Its strongest answers lie elsewhere; the name is doubtful."
+    assert captions["Unit 3"].endswith("a detector by both tests. Marked under 4 of 5 strongest answers.")
+    assert captions["Unit 19"].endswith(f"Marked under 0 of 5 strongest answers. {warning}")
+    assert [unit for unit, caption in captions.items() if warning in caption] == ["Unit 19"]
 
 
 def test_a_detector_stands_beside_what_it_sees_and_the_picture_made_for_it(built: Report) -> None:
@@ -185,6 +200,86 @@ def test_a_test_that_does_not_hold_is_no_proof_that_a_concept_is_harmless(built:
     assert "that is no proof that no class leans on it" in words(" ".join(map(plain, found.sentences)))
 
 
+def test_a_score_that_falls_towards_a_concept_is_neither_harmless_nor_chance(run: Made) -> None:
+    """Poly: functional falls by a test that holds, defective by one that does not."""
+
+    def falls(entry: Entry) -> Entry:
+        if entry["concept"] != "poly":
+            return entry
+        of = {"functional": (0.21, True, 0.02), "defective": (0.04, False, 0.41)}[entry["class"]]
+        return {**entry, **dict(zip(("score", "significant", "p_corrected"), of, strict=True))}
+
+    report = report_of(told_anew(run, "tcav", "comparisons", falls))
+    found = {c.word: c for c in cards(report, "explanations") if c.name == "poly (TCAV)"}
+    assert {word: card.verdict for word, card in found.items()} == {
+        "Falls towards it": "observation", "No more than chance": "inconclusive",
+    }  # fmt: skip
+    texts = {word: words(" ".join(map(plain, card.sentences))) for word, card in found.items()}
+    assert "The score of a class falls towards it, more than chance gives" in texts["Falls towards it"]
+    strongest = "cases of class functional, the share of them whose score rises towards it is 0.21"
+    assert strongest in texts["Falls towards it"]
+    assert "cases of class defective, gives a share of 0.04" in texts["No more than chance"]
+    assert untraced(render_html(report).decode()) == []
+
+
+def test_an_output_that_falls_towards_a_concept_leans_on_it_and_is_not_said_to_rise(run: Made) -> None:
+    records = tuple(
+        replace(r, details={**r.details, "parameters": {**r.details["parameters"], "score_of": "regression"}})
+        if r.kind == "tcav" else r for r in run.run.records
+    )  # fmt: skip
+    outputs = replace(run, run=replace(run.run, records=records))
+    falls = {"score": 0.04, "significant": True, "p_corrected": 0.02}
+    report = report_of(told_anew(outputs, "tcav", "comparisons", lambda entry: {**entry, **falls}))
+    found = [c for c in cards(report, "explanations") if c.name == "poly (TCAV)"]
+    assert {card.word for card in found} == {"Leans on it"}
+    assert all("whose score rises towards it is 0.04" in words(" ".join(map(plain, c.sentences))) for c in found)
+    assert all("less than chance gives" in " ".join(map(plain, card.sentences)) for card in found)
+
+
+def test_what_a_tcav_could_not_test_is_said_from_its_record(run: Made) -> None:
+    states = {"functional": "no_gradient", "defective": "refused"}
+    report = report_of(
+        told_anew(run, "tcav", "comparisons", lambda entry: {**entry, "score": None, "significant": False,
+                                                            "state": states[entry["class"]]})
+    )  # fmt: skip
+    card = next(c for c in cards(report, "explanations") if c.name == "poly (TCAV)")
+    text = words(" ".join(map(plain, card.sentences)))
+    assert (card.word, card.verdict) == ("Cannot tell yet", "inconclusive")
+    assert "It has too few pictures for a test on: defective." in text
+    assert "There is no way from the layer to the score of: functional." in text
+    found = {row[0]: row for row in rows(tables(report)["methods"])}
+    assert found["TCAV"][4] == "0 of 0 tests hold after correction"
+
+
+@pytest.mark.parametrize(("kind", "word"), [("logit", "logit"), ("prob", "probability"), ("regression", "output")])
+def test_a_tcav_names_the_number_that_it_follows(run: Made, kind: str, word: str) -> None:
+    records = tuple(
+        replace(r, details={**r.details, "parameters": {**r.details["parameters"], "score_of": kind}})
+        if r.kind == "tcav" else r for r in run.run.records
+    )  # fmt: skip
+    report = build_report(replace(run.run, records=records), run.spec, run.findings, "en")
+    assert f"whose {word} rises when the layer moves along the vector" in said(report)
+    assert f"how the {word} changes inside the net" in said(report)
+    explains = {row[0]: row[1] for row in rows(tables(report)["method-runs"])}
+    assert word in explains["TCAV"].lower()
+
+
+@pytest.mark.parametrize(
+    ("draws", "told"),
+    [
+        ({}, "units with which the same was done: 10."),
+        ({"crack": 4}, "units with which the same was done: 4 to 10, for want of other units in the layer."),
+        (None, "The layer has too few other units to do the same with random ones."),
+    ],
+)
+def test_the_sets_of_random_units_are_those_that_were_drawn(run: Made, draws: dict[str, int] | None, told: str) -> None:
+    def drawn(entry: Entry) -> Entry:
+        control = {**entry["control"], "draws": (draws or {}).get(entry["concept"], 10)}
+        return {**entry, "control": None if draws is None else control}
+
+    assert told in said(report_of(told_anew(run, "concept_effect", "effects", drawn)))
+
+
 def test_each_finding_has_its_anchor_once(page: str, run: Made) -> None:
     for finding in run.findings:
         assert page.count(f'id="finding-{finding.id}"') == 1
@@ -207,7 +302,7 @@ def test_a_concept_that_is_not_linearly_present_has_no_score(built: Report) -> N
     assert row[3] == "–" and row[6:] == ["–", "–", "–", "Not linearly present"]
     assert "1 concept is not linearly present in this layer, so that it has no score: striped." in said(built)
     figure = next(block for block in of_kind(built, Figure) if block.anchor == "tcav-figure-tcav")  # type: ignore[union-attr]
-    assert figure.image.alt.endswith("Not linearly present: 2.")  # type: ignore[union-attr]
+    assert figure.image.alt.endswith("Without a score: 2.")  # type: ignore[union-attr]
 
 
 def test_units_stand_strongest_first_each_beside_its_strongest_patches(run: Made, built: Report) -> None:
@@ -269,7 +364,7 @@ def test_no_two_pictures_of_the_report_have_one_name(built: Report) -> None:
 def test_the_table_of_methods_says_what_own_checks_came_to(built: Report) -> None:
     found = {row[0]: row for row in rows(tables(built)["methods"])}
     assert found["Network Dissection"][4] == "6 of 24 units are detectors by overlap and by chance"
-    assert found["TCAV"][4] == "1 of 6 tests hold after correction"
+    assert found["TCAV"][4] == "1 of 4 tests hold after correction"
     assert found["Activation maximisation"][4] == "1 of 3 pictures beat the best real one"
     assert found["Activation maps"][4] == "None needed; it describes and tests nothing"
     assert {row[5] for row in found.values()} == {"Done"}
@@ -311,7 +406,7 @@ def test_other_numbers_give_another_alt_text(tmp_path: Path, built: Report) -> N
     for anchor in ("overlap-network_dissection", "effects-figure-network_dissection"):
         assert alts[0][anchor] != alts[1][anchor]
     assert "Leans on it" not in {c.word for c in cards(other, "summary")}
-    assert "No class was found to lean on one of them." in said(other)
+    assert "Of no class was it found that it leans on one of them." in said(other)
 
 
 def test_two_layers_have_a_page_each_and_a_table_side_by_side(run: Made) -> None:

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fixture_concepts import LAYER, MARKED, Found, concept_wish, make_concept_run
+from fixture_concepts import LAYER, MARKED, Entry, Found, concept_wish, make_concept_run, told_anew
 from fixture_run import Made
-from test_report_concepts import cards, said, words
+from test_report_concepts import cards, report_of, said, words
 from test_report_explanations import galleries, of_kind, rows, tables
 from test_report_html import text_in, untraced
 
@@ -19,10 +19,6 @@ from xai_audit.report.document import Missing, Report
 from xai_audit.report.html import render_html
 
 NAME = "a-concept-whose-name-is-as-long-as-sixty-characters-in-all-yes"
-
-
-def report_of(made: Made) -> Report:
-    return build_report(made.run, made.spec, made.findings, "en")
 
 
 def boxes(report: Report) -> list[str]:
@@ -145,6 +141,43 @@ def test_groups_that_are_too_small_have_no_number(tmp_path: Path) -> None:
     assert losses["frame", "defective"][3:7] == ["< 130", "–", "–", "Too few cases"]
     scores = {(row[0].split(" ")[0], row[1]): row for row in rows(tables(report)["tcav-table-tcav"])}
     assert scores["mono", "defective"][2:4] == ["< 130", "–"] and scores["mono", "defective"][9] == "Too few cases"
+    for section in ("summary", "explanations", "findings"):
+        text = card_of(report, section, "frame (Network Dissection)", "Leans on it")
+        assert "defective leans on the concept frame" in text and TOO_FEW in text
+        assert "123" not in text and "1.62" not in text
+
+
+TOO_FEW = "Where a class has too few cases to show, no number stands here."
+
+
+def card_of(report: Report, section: str, title: str, word: str) -> str:
+    card = next(each for each in cards(report, section) if (each.name, each.word) == (title, word))
+    return words(" ".join(map(plain, card.sentences)))
+
+
+@pytest.mark.parametrize(("minimum_cell", "is_shown"), [(130, False), (5, True)])
+def test_why_a_small_group_cannot_be_told_stays_away_too(tmp_path: Path, minimum_cell: int, is_shown: bool) -> None:
+    def untold(entry: Entry) -> Entry:
+        return {**entry, "leans": None if entry["class"] == "defective" else False,
+                "reason": "No interval: 123 cases are too few to resample."}  # fmt: skip
+
+    made = make_concept_run(tmp_path / "run", concept_wish(minimum_cell=minimum_cell))
+    report = report_of(told_anew(made, "concept_effect", "effects", untold))
+    for section in ("explanations", "findings"):
+        text = card_of(report, section, "frame (Network Dissection)", "Cannot tell yet")
+        assert ("123 cases are too few" in text, TOO_FEW in text) == (is_shown, not is_shown)
+
+
+def test_no_card_has_the_numbers_of_a_score_over_a_small_group(tmp_path: Path) -> None:
+    def rises(entry: Entry) -> Entry:
+        leans = entry["concept"] == "poly" and entry["class"] == "defective"
+        return {**entry, **({"score": 0.97, "significant": True, "p_corrected": 0.02} if leans else {})}
+
+    made = make_concept_run(tmp_path / "run", concept_wish(minimum_cell=130), Found(leans=frozenset()))
+    report = report_of(told_anew(made, "tcav", "comparisons", rises))
+    for section in ("summary", "explanations", "findings"):
+        text = card_of(report, section, "poly (TCAV)", "Leans on it")
+        assert TOO_FEW in text and "123" not in text and "0.97" not in text
 
 
 def test_a_unit_that_sees_the_whole_picture_shows_the_whole_picture(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from evidence_made import TODAY, broken, drawn, record, spec_with
 
+from xai_audit.compare import ConceptChange, _concepts
 from xai_audit.evidence.records import Evidence, Value
 from xai_audit.verdict import Finding, exit_code, findings_text, judge, read_findings, worst_first
 
@@ -49,8 +50,8 @@ def entry(concept: str, of_class: str, **more: Any) -> dict[str, Any]:
     told = {"estimate": 1.0, "low": 0.81, "high": 1.19, "n": 100}
     return {
         "concept": concept, "class": of_class, "spurious": concept in ("grass", "sky"), "units": [0], "cases": 100,
-        "drop": told, "control": {**told, "estimate": 0.1, "draws": 20}, "difference": told, "draws_above": 0,
-        "beats_control": True, "leans": True, "reason": "", **more,
+        "drop": told, "control": {**told, "estimate": 0.1, "draws": 20}, "difference": told,
+        "draws_above": 0, "draws_below": 20, "beats_control": True, "leans": True, "reason": "", **more,
     }  # fmt: skip
 
 
@@ -139,7 +140,7 @@ def test_a_claim_that_a_concept_speaks_against_a_class_needs_the_difference() ->
     draws = -EFFECT
     value = drawn(draws, name="concept_effect", label="ear on cat")
     for high, told in ((-0.1, ("pass", "met")), (0.1, ("inconclusive", "chance")), (None, ("inconclusive", "chance"))):
-        against = entry("ear", "cat", beats_control=False, difference={"low": -1.0, "high": high})
+        against = entry("ear", "cat", beats_control=False, draws_below=0, difference={"low": -1.0, "high": high})
         one = replace(effects(against), values=(value,))
         criterion = on("ear", at_most=-0.5)
         found = judge(spec_with(criterion), (one,), lambda _: {"draws": draws}, TODAY)[0]
@@ -326,6 +327,23 @@ def test_of_several_classes_the_verb_is_plural() -> None:
     unsure = [entry("grass", name, leans=None) for name in ("cat", "dog")]
     found = told(dissection(), effects(*unsure))["concept:seen:grass::not_told"]
     assert found.detail.startswith("Whether cat and dog lean on grass cannot be told.")
+
+
+def test_a_comparison_has_one_line_for_a_concept_of_several_classes() -> None:
+    chance = compared("grass", "dog", significant=False, p_corrected=0.4)
+    falls, absent = compared("grass", "cat", score=0.1), compared("grass", "cat", state="refused")
+    runs = {
+        name: tuple(told(tcav(*entries)).values())
+        for name, entries in {"chance": (chance,), "both": (chance, falls), "untold": (chance, absent)}.items()
+    }
+    both = tuple(_concepts(runs["chance"], runs["both"]))
+    assert both == (ConceptChange("along", "grass", "", "not_told", "does_not_lean, not_told"),)
+    falls_alone = tuple(told(tcav(falls)).values())
+    assert tuple(_concepts(runs["chance"], falls_alone)) == (
+        ConceptChange("along", "grass", "", "not_told", "does_not_lean"),
+    )
+    assert tuple(_concepts(runs["chance"], runs["untold"])) == ()
+    assert tuple(_concepts(runs["chance"], ())) == (ConceptChange("along", "grass", "", "not_told", "absent"),)
 
 
 def test_concepts_change_no_verdict_and_stand_where_trust_does() -> None:

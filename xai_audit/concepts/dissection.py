@@ -6,9 +6,10 @@ small enough, else in a second look at the cases.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from xai_audit.concepts.overlap import Picture, RunningCounts, Runs, iou
 from xai_audit.concepts.scratch import Scratch
-from xai_audit.concepts.shuffles import Chance, Cover, Marks, against_chance
+from xai_audit.concepts.shuffles import Chance, Cover, Marks, Null, against_chance
 from xai_audit.concepts.thresholds import HighestValues, Thresholds, rank_of
 from xai_audit.concepts.top import TopCases
 from xai_audit.errors import StepError
@@ -64,6 +65,9 @@ class Basis:
     """(units, concepts), of pooled counts; NaN for a silent unit, which is not scored."""
     ceilings: NDArray[np.float64]
     """(units, concepts): what no overlap of a unit and a concept of these sizes can exceed, min / max; NaN as above."""
+    inside: NDArray[np.float64]
+    """(units, concepts): share of the pixels that the unit answers on, in annotated cases, that lie in the concept; 0
+    where it answers in none of them, NaN as above."""
     chance: Chance
     limit: float
 
@@ -113,6 +117,8 @@ class Dissected:
     """The same of as many random directions: what no choice of basis would give."""
     concept_pixels: NDArray[np.int64]
     """(concepts,)"""
+    null: tuple[Null, ...]
+    """(concepts,) what each is compared with."""
     annotated: NDArray[np.int64]
     """(categories,) cases."""
     means: NDArray[np.float64]
@@ -200,6 +206,7 @@ class Dissection:
             units=units,
             rotated=rotated,
             concept_pixels=met.marks.concept_pixels,
+            null=met.marks.null,
             annotated=asked.annotated.sum(axis=0),
             means=self._sums / (asked.cases * asked.grid[0] * asked.grid[1]),
             minima=self._minima,
@@ -247,6 +254,7 @@ class _Met:
         self._rows = np.flatnonzero(asked.annotated.any(axis=1))
         """Cases annotated for any category, in order."""
         self._row = 0
+        self._annotated = asked.annotated.sum(axis=0)
         sizes = asked.picture.cell_sizes
         count = np.dtype(np.uint16 if sizes.max() < 2**16 else np.uint32)
         self.marks = Marks(
@@ -254,6 +262,7 @@ class _Met:
             cell_sizes=sizes,
             category=asked.category,
             annotated=asked.annotated[self._rows],
+            shares=np.zeros((*asked.grid, concepts)),
         )
 
     def add(self, activation: Floats, rotated: Callable[[Floats], Floats]) -> None:
@@ -271,6 +280,7 @@ class _Met:
         known = np.flatnonzero(is_known[asked.category])
         running = RunningCounts(asked.marks(self.seen)[known])
         marks.pixels[self._row, :, known] = running.by_cell(asked.picture)
+        marks.shares[..., known] += running.by_place(asked.picture) / self._annotated[asked.category[known]]
         active = np.flatnonzero(values.max(axis=1) > self._thresholds.values)
         above = values[active].astype(np.float64) - self._thresholds.values[active, None]
         both = np.zeros((len(active), len(asked.category)), np.int64)
@@ -284,40 +294,44 @@ class _Met:
         pixels = covered.sum(axis=1)
         self._both[active] += both
         self._pixels[active] += pixels[:, None] * is_known
-        self._keep(active, pixels, both, covered)
+        self._keep(active, above > 0, pixels, both, covered)
 
-    def _keep(self, active: NDArray[np.int64], *counts: NDArray[np.int64]) -> None:
-        """Write what was counted in a case: directions, their pixels, those inside each concept, and those by cell."""
+    def _keep(self, active: NDArray[np.int64], hot: NDArray[np.bool_], *counts: NDArray[np.int64]) -> None:
+        """Write what was counted in a case: directions, their pixels, those inside each concept, those by cell, and
+        the places where they answer."""
         pixels, both, covered = counts
         direction, cell = np.nonzero(covered)
-        parts = (active, pixels, both, active[direction], cell, covered[direction, cell])
-        head = np.array([len(active), len(direction)])
+        of_place, place = np.nonzero(hot)
+        parts = (active, pixels, both, active[direction], cell, covered[direction, cell], active[of_place], place)
+        head = np.array([len(active), len(direction), len(place)])
         self.sums.write(np.concatenate([head, *(part.ravel() for part in parts)]).astype(np.int32))
 
     def _read(self) -> Iterator[tuple[NDArray[np.int64], ...]]:
-        """What was kept of each annotated case: (active, pixels, both), then (direction, cell, pixels)."""
+        """What was kept of each annotated case: (active, pixels, both), (direction, cell, pixels), then
+        (direction, place)."""
         self.sums.begin()
         kind, concepts = np.dtype(np.int32), len(self._asked.category)
         for _ in self._rows:
-            active, entries = self.sums.read((2,), kind).tolist()
-            sizes = (active, active, active * concepts, entries, entries, entries)
+            active, entries, places = self.sums.read((3,), kind).tolist()
+            sizes = (active, active, active * concepts, entries, entries, entries, places, places)
             body = self.sums.read((sum(sizes),), kind).astype(np.int64)
-            units, pixels, both, *by_cell = np.split(body, np.cumsum(sizes)[:-1])
-            yield (units, pixels, both.reshape(active, concepts), *by_cell)
+            units, pixels, both, *others = np.split(body, np.cumsum(sizes)[:-1])
+            yield (units, pixels, both.reshape(active, concepts), *others)
 
     def _covers(self) -> Iterator[Cover]:
-        parts: list[Cover] = []
-        for row, (_, _, _, direction, cell, pixels) in enumerate(self._read()):
-            parts.append(Cover(np.full(len(cell), row), direction, cell, pixels))
-            if len(parts) == _CHUNK or row == len(self._rows) - 1:
-                yield Cover(*(np.concatenate([getattr(part, name) for part in parts]) for name in _COVER))
-                parts = []
+        """Where directions answer, by cell of the coarse grid."""
+        return _chunked(kept[3:6] for kept in self._read())
+
+    def _placed(self) -> Iterator[Cover]:
+        """Where directions answer, by place of the layer's grid."""
+        return _chunked((*kept[6:], np.ones_like(kept[7])) for kept in self._read())
 
     def against_chance(self, rng: np.random.Generator) -> Chance:
         """Both bases against the same deals, each corrected over its own units."""
         scored, units = ~self._thresholds.is_silent, self._asked.units
         families = [np.flatnonzero(scored[:units]), units + np.flatnonzero(scored[units:])]
-        return against_chance(self._covers, self.marks, self._pixels, families, self._asked.shuffles, rng)
+        shuffles = self._asked.shuffles
+        return against_chance(self._covers, self.marks, self._pixels, families, shuffles, rng, placed=self._placed)
 
     def basis(self, part: int, chance: Chance) -> Basis:
         """Units (0) or their rotation (1)."""
@@ -333,6 +347,7 @@ class _Met:
             thresholds=thresholds,
             iou=np.where(silent, np.nan, iou(self._both[own], alone, concepts)),
             ceilings=np.where(silent, np.nan, ceilings),
+            inside=np.where(silent, np.nan, self._both[own] / np.maximum(alone, 1)),
             chance=Chance(chance.observed[own], chance.p[own], chance.corrected[own], chance.shuffles[own]),
             limit=self._asked.limit,
         )
@@ -351,7 +366,12 @@ class _Met:
         return sums * asked.annotated[:, asked.category][:, :, None]
 
 
-_COVER = ("case", "unit", "cell", "pixels")
+def _chunked(cases: Iterable[tuple[NDArray[np.int64], ...]]) -> Iterator[Cover]:
+    """Some cases at a time, from each one's (direction, cell, pixels)."""
+    of_case = enumerate(cases)
+    while parts := list(islice(of_case, _CHUNK)):
+        case = np.concatenate([np.full(len(one[0]), row) for row, one in parts])
+        yield Cover(case, *(np.concatenate([one[k] for _, one in parts]) for k in range(3)))
 
 
 def _by_cell(runs: Runs, shape: tuple[int, int]) -> NDArray[np.int64]:

@@ -92,6 +92,19 @@ class Axis:
     def _piece(self) -> NDArray[np.int64]:
         return np.asarray(np.searchsorted(self.centres, np.arange(self.pixels), side="right") - 1, np.int64)
 
+    @cached_property
+    def nearest(self) -> NDArray[np.int64]:
+        """(places,) the pixel nearest to each centre, the first of two as near."""
+        return np.clip(np.ceil(self.centres - 0.5), 0, self.pixels - 1).astype(np.int64)
+
+    @cached_property
+    def spans(self) -> NDArray[np.int64]:
+        """(places, 2) first pixel of those nearer to each place than to others, and the first beyond; one at least."""
+        middles = np.ceil((self.centres[1:] + self.centres[:-1]) / 2)
+        first = np.clip(np.concatenate([[0], middles]), 0, self.pixels - 1)
+        beyond = np.maximum(np.clip(np.concatenate([middles, [self.pixels]]), 0, self.pixels), first + 1)
+        return np.stack([first, beyond], axis=1).astype(np.int64)
+
     def between(
         self, lines: NDArray[np.float64], line: NDArray[np.int64], pixel: NDArray[np.int64]
     ) -> NDArray[np.float64]:
@@ -204,3 +217,11 @@ class RunningCounts:
         ends = np.concatenate([picture.columns.starts, [picture.columns.pixels]])
         counts = np.add.reduceat(np.diff(self._sums[:, :, ends], axis=2), picture.rows.starts, axis=1, dtype=np.int64)
         return counts.reshape(len(counts), picture.cells)
+
+    def by_place(self, picture: Picture) -> NDArray[np.float64]:
+        """Share of the pixels nearest to each place that each mask has, (rows, columns, masks)."""
+        (top, bottom), (left, right) = picture.rows.spans.T, picture.columns.spans.T
+        across = self._sums[:, :, right] - self._sums[:, :, left]
+        down = np.pad(np.cumsum(across, axis=1), ((0, 0), (1, 0), (0, 0)))
+        counts = down[:, bottom] - down[:, top]
+        return np.moveaxis(counts / np.outer(bottom - top, right - left), 0, -1)

@@ -54,7 +54,8 @@ def concept_scores(kept: StepResult, concept: str, ids: Sequence[str], where: st
 
 def _no_answer(record: Evidence, where: str) -> Refusal:
     told = "" if record.failure is None else f": {record.failure.message}"
-    return Refusal(where, f"{record.subject}, which gave no answer{told}", "a method that found concepts", "")
+    fix = f"See why {record.subject} gave none, or name another method."
+    return Refusal(where, f"{record.subject}, which gave no answer{told}", "a method that found concepts", fix)
 
 
 def _not_found(kept: StepResult, concept: str, where: str) -> Refusal:

@@ -93,7 +93,8 @@ def _entry(
     values: Mapping[tuple[str, str], Value],
 ) -> dict[str, Any]:
     drop, difference = values["concept_effect", found.drop.label], values.get(("difference", found.drop.label))
-    told = leaning(drop, difference, float(np.abs(_scores(work, name)).max()))
+    either_way = predictions.task == "regression"
+    told = leaning(drop, difference, found.ranks, float(np.abs(_scores(work, name)).max()), either_way=either_way)
     control = values.get(("control", found.drop.label))
     return {
         "concept": one.concept,
@@ -105,7 +106,8 @@ def _entry(
         "margin": _margin(predictions, work.cases[name], name),
         "control": None if control is None else {**as_record(control), "draws": len(one.controls)},
         "difference": None if difference is None else as_record(difference),
-        "draws_above": found.draws_above,
+        "draws_above": found.ranks.above,
+        "draws_below": found.ranks.below,
         "beats_control": told.beats_control,
         "leans": told.leans,
         "reason": told.reason,

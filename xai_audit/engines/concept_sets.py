@@ -53,16 +53,12 @@ def concept_set(context: Context, step: Step, method: Tcav, concept: Concept, ca
     """
     origin, source = origin_of(concept, (), list(context.slices))
     among = cases if method.random == "pool" else np.intersect1d(cases, context.slices[method.random])
-    folder, warnings = None, []
+    folder: ConceptFolder | None = None
+    warnings: list[str] = []
     if origin == "files":
         folder = concept_folder(source, context.spec_folder, f"concepts.{concept.name}.files")
         shown, others = np.arange(len(folder.files)), _unlike(context, folder, among)
-        if folder.again:
-            warnings.append(f"{folder.again} pictures of {source} are copies of others there and were left out.")
-        if folder.others:
-            warnings.append(f"{len(folder.others)} files of {source} are no images.")
-        if len(others) < len(among):
-            warnings.append(f"{len(among) - len(others)} cases are pictures of {source} and not drawn from.")
+        warnings += _left_out(folder, source, len(among) - len(others))
     elif origin == "slice":
         shown = np.intersect1d(cases, context.slices[source])
         others = np.setdiff1d(among, shown)
@@ -110,10 +106,24 @@ def _unlike(context: Context, folder: ConceptFolder, cases: Integers) -> Integer
     return np.asarray(cases[np.asarray(is_other, dtype=bool)])
 
 
+def _left_out(folder: ConceptFolder, source: str, known: int) -> Iterator[str]:
+    """Files of a folder that are no pictures of a set, and cases that are pictures of the folder."""
+    if folder.again == 1:
+        yield f"1 picture of {source} is a copy of another there and was left out."
+    elif folder.again:
+        yield f"{folder.again} pictures of {source} are copies of others there and were left out."
+    if folder.others:
+        count = len(folder.others)
+        yield f"1 file of {source} is no image." if count == 1 else f"{count} files of {source} are no images."
+    if known:
+        what = "1 case is a picture" if known == 1 else f"{known} cases are pictures"
+        yield f"{what} of {source} and not drawn from."
+
+
 def _of_clusters(context: Context, concept: Concept, shown: Integers) -> Iterator[str]:
     clusters = context.dataset.clusters
     if clusters is not None and (count := len(np.unique(clusters[shown]))) < len(shown):
         yield (
-            f"The {len(shown)} images of {concept.name!r} come from {count} clusters; the test takes them for "
-            "independent, and its p is too small where images of a cluster are alike."
+            f"The {len(shown)} images of {concept.name!r} come from {count} {'cluster' if count == 1 else 'clusters'}; "
+            "the test takes them for independent, and its p is too small where images of a cluster are alike."
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 MOST_SHOWN, BEST_SHOWN = 24, 12
 """Units with pictures: detectors at most, and how many of the best where there is none."""
+LEAST_MARKED = 3
+"""Fewer strongest cases that are annotated for a unit's concept do not make its name doubtful."""
 FEW_CASES = 20
 """Fewer annotated cases give few ways to deal out the marks."""
 
@@ -35,6 +37,7 @@ def read_of(reader: DissectionReader) -> Read:
     found = reader.dissection.dissected(reader.random("shuffles"))
     measured = _measured(reader, found)
     shown = _shown(found.units)
+    marked = _marked(reader, found, shown)
     top = reader.dissection.top
     cases = reader.lookout.cases
     ids = [reader.context.dataset.ids[int(index)] for index in cases]
@@ -45,13 +48,13 @@ def read_of(reader: DissectionReader) -> Read:
         **{key: value for key, value in measured.details.items() if key != "warnings"},
         "concepts": _concepts(reader, found),
         "categories": _categories(reader, found),
-        "units": _units(reader, found),
+        "units": _units(reader, found, marked),
         "rotated": {
             "detectors": int(found.rotated.is_detector.sum()),
             "unique": len(found.rotated.found),
             "over": int(found.rotated.is_over.sum()),
         },
-        "shown": [{"unit": int(unit), "top": entries[unit]} for unit in shown],
+        "shown": [{"unit": int(unit), "top": entries[unit], "marked": marked.get(int(unit))} for unit in shown],
         "pictures": names,
         "warnings": [*_warnings(reader, found), *measured.details["warnings"]],
     }
@@ -101,16 +104,40 @@ def _shown(units: Basis) -> NDArray[np.int64]:
     return np.concatenate([detectors[is_first], detectors[~is_first]])[:MOST_SHOWN]
 
 
+def _marked(reader: DissectionReader, found: Dissected, shown: NDArray[np.int64]) -> dict[int, dict[str, int]]:
+    """Of detectors and of shown units with a concept: how many of their strongest cases are annotated for it (`of`),
+    and in how many of these the place of the largest value lies in it (`inside`)."""
+    units, top, lookout = found.units, reader.dissection.top, reader.lookout
+    asked = units.is_detector.copy()
+    asked[shown] = True
+    asked &= units.best >= 0
+    picture, places = reader.asked.picture, top.places
+    pixels = np.stack([picture.rows.nearest[places[..., 0]], picture.columns.nearest[places[..., 1]]], axis=-1)
+    told = {}
+    for unit in np.flatnonzero(asked):
+        concept = int(units.best[unit])
+        is_known = lookout.annotated[top.cases[unit], lookout.category[concept]]
+        known = zip(top.cases[unit, is_known].tolist(), pixels[unit, is_known].tolist(), strict=True)
+        inside = [bool(lookout.mark(case, concept)[row, column]) for case, (row, column) in known]
+        told[int(unit)] = {"of": len(inside), "inside": sum(inside)}
+    return told
+
+
 def _concepts(reader: DissectionReader, found: Dissected) -> list[dict[str, Any]]:
     lookout, entries = reader.lookout, []
+    measured = _best(found)
     for number, (concept, category) in enumerate(zip(lookout.concepts, lookout.category, strict=True)):
         annotated = int(found.annotated[category])
         share = _prevalence(reader, found, number)
         limits: dict[str, Any] = {"prevalence": share, "ceiling": None, "chance": None, "can_pass": False}
+        limits |= {"unit": None, "own_ceiling": None}
         if share is not None:
             highest = ceiling(share, reader.method.quantile)
             limits |= {"ceiling": highest, "can_pass": highest > reader.method.iou}
             limits["chance"] = chance(share, reader.method.quantile)
+            if found.units.is_scored.any():
+                unit = int(measured[number])
+                limits |= {"unit": unit, "own_ceiling": float(found.units.ceilings[unit, number])}
         entries.append(
             {
                 "name": concept.name,
@@ -119,11 +146,18 @@ def _concepts(reader: DissectionReader, found: Dissected) -> list[dict[str, Any]
                 "origin": "mask" if concept.mask is not None else "slice",
                 "annotated": annotated,
                 **limits,
+                "null": found.null[number],
                 "absent": int(lookout.taken_as_absent[number]),
                 "warnings": _concept_warnings(reader, found, number),
             }
         )
     return entries
+
+
+def _best(found: Dissected) -> NDArray[np.intp]:
+    """The unit of each concept's overlap, the highest of all units, (concepts,); it may overlap more with another."""
+    best: NDArray[np.intp] = np.nan_to_num(found.units.iou, nan=-1.0).argmax(axis=0)
+    return best
 
 
 def _prevalence(reader: DissectionReader, found: Dissected, concept: int) -> float | None:
@@ -145,7 +179,24 @@ def _concept_warnings(reader: DissectionReader, found: Dissected, number: int) -
     share = _prevalence(reader, found, number)
     if share is None:
         return [*told, f"No case is annotated for {name}: it was not looked for."]
+    if found.null[number] == "none" and share > 0:
+        peers = zip(lookout.concepts, found.null, strict=True)
+        told.append(_untested(name, category, any(c.category == category and null == "dealt" for c, null in peers)))
     return [*told, *cannot_pass(name, share, reader.method.quantile, reader.method.iou)]
+
+
+def _untested(name: str, category: str, others_differ: bool) -> str:
+    """Why no unit whose best concept it is can be told from chance."""
+    if others_differ:
+        return (
+            f"{name} is the same in every case, and others of the category {category} are not: dealing out the marks "
+            f"anew changes nothing for it, so that there is no test against chance (p is 1). Give it a category of its "
+            f"own, where its marks are moved instead."
+        )
+    return (
+        f"{name} is the same in every case and everywhere: neither dealing out its marks anew nor moving them changes "
+        f"anything, so that there is no test against chance (p is 1)."
+    )
 
 
 def cannot_pass(name: str, prevalence: float, quantile: float, limit: float) -> list[str]:
@@ -203,8 +254,17 @@ def _found_of(reader: DissectionReader, units: Basis, category: int) -> int:
     return int((reader.lookout.category[units.found] == category).sum())
 
 
-def _units(reader: DissectionReader, found: Dissected) -> list[dict[str, Any]]:
-    return [_unit(reader, found, unit) for unit in range(reader.layer.channels)]
+def _units(reader: DissectionReader, found: Dissected, marked: Mapping[int, Mapping[str, int]]) -> list[dict[str, Any]]:
+    nothing = {"of": 0, "inside": 0}
+    return [
+        _unit(reader, found, unit) | {"doubtful": _is_doubtful(**marked.get(unit, nothing))}
+        for unit in range(reader.layer.channels)
+    ]
+
+
+def _is_doubtful(of: int, inside: int) -> bool:
+    """Whether a unit has its strongest answers elsewhere than in the concept that it is named after."""
+    return of >= LEAST_MARKED and inside == 0
 
 
 def _unit(reader: DissectionReader, found: Dissected, unit: int) -> dict[str, Any]:
@@ -215,7 +275,7 @@ def _unit(reader: DissectionReader, found: Dissected, unit: int) -> dict[str, An
         "state": "scored" if units.is_scored[unit] else "silent",
         "share": int(units.thresholds.above[unit]) / places,
     }
-    nothing = dict.fromkeys(("concept", "iou", "ceiling", "own_ceiling", "p", "q"))
+    nothing = dict.fromkeys(("concept", "iou", "ceiling", "own_ceiling", "inside", "p", "q"))
     if not units.is_scored[unit]:
         return {**entry, **nothing, "shuffles": 0, "is_over": False, "is_significant": False, "is_detector": False}
     best = int(units.best[unit])
@@ -227,6 +287,7 @@ def _unit(reader: DissectionReader, found: Dissected, unit: int) -> dict[str, An
             "concept": reader.lookout.concepts[best].name,
             "ceiling": ceiling(share, reader.method.quantile),
             "own_ceiling": float(units.ceilings[unit, best]),
+            "inside": float(units.inside[unit, best]),
         }
     return {
         **entry,
@@ -263,8 +324,7 @@ def _count(name: str, count: int, units: int, unit: str, label: str = "") -> Val
 
 def _measured(reader: DissectionReader, found: Dissected) -> Measured:
     """The IoU of each concept's best unit, with an interval over cases (or clusters) for this unit and threshold."""
-    scores = np.nan_to_num(found.units.iou, nan=-1.0)
-    best = scores.argmax(axis=0)
+    best = _best(found)
     sums = reader.dissection.case_sums(best)
     dataset, cases, lookout = reader.context.dataset, reader.lookout.cases, reader.lookout
     clusters = None if dataset.clusters is None else dataset.clusters[cases]
@@ -279,7 +339,7 @@ def _measured(reader: DissectionReader, found: Dissected) -> Measured:
             estimates.append(Estimate("concept_iou", np.nan, count, "share", concept.name, why))
             continue
         both, unit, whole = resampled_sums(sums[inside, number], None if clusters is None else clusters[inside], rng).T
-        highest, draws = float(scores[best[number], number]), iou(both, unit, whole)
+        highest, draws = float(found.units.iou[best[number], number]), iou(both, unit, whole)
         independent = clusters_with(clusters, inside)
         estimates.append(
             Estimate("concept_iou", highest, count, "share", concept.name, draws=draws, independent=independent)

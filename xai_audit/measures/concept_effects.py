@@ -21,11 +21,26 @@ CONTROLS = 20
 """Random sets of units that stand beside those of a concept."""
 MOST_CASES = 200
 """Cases of a class that are asked about; all of them where there are fewer."""
+FEWEST_CONTROLS = 4
+"""With fewer random sets it cannot be told whether the concept's units are special."""
+ENOUGH_CONTROLS = 19
+"""With so many, a concept whose units are like any others beats them all in one of twenty cases."""
+MOST_AS_MUCH = 0.25
+"""Largest share of random sets that may cost as much where a class leans on a concept."""
 ENOUGH_ALIKE = 10
 """Cases from which a loss that is the same in every resample is judged by itself."""
 ROUNDING = 1e-5
 """A loss below this share of the largest score is rounding (METHODS 9)."""
 EFFECT, CONTROL, DIFFERENCE = "concept_effect", "control", "difference"
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Random sets without which a class loses at least as much, or at most as much."""
+
+    above: int = 0
+    below: int = 0
+    sets: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +53,8 @@ class Effect:
     """Without as many random others; None where the layer has too few."""
     difference: Estimate | None
     """Drop less control, case by case."""
-    draws_above: int = 0
-    """Random sets without which the class loses at least as much."""
+    ranks: Ranks = Ranks()
+    """Where the loss stands among those of the random sets."""
 
     @property
     def estimates(self) -> list[Estimate]:
@@ -92,12 +107,13 @@ def effect(
     taken = np.tile(np.arange(sets), (RESAMPLES, 1)) if are_all else rng.integers(0, sets, (RESAMPLES, sets))
     of_control = np.take_along_axis(means[:, 1:], taken, axis=1).mean(axis=1)
     mean_control = controls.mean(axis=1)
-    above = int(np.count_nonzero(controls.mean(axis=0) >= drops.mean()))
+    each, own = controls.mean(axis=0), drops.mean()
+    ranks = Ranks(int(np.count_nonzero(each >= own)), int(np.count_nonzero(each <= own)), sets)
     return Effect(
         drop,
         estimate(CONTROL, mean_control, of_control),
         estimate(DIFFERENCE, drops - mean_control, means[:, 0] - of_control),
-        above,
+        ranks,
     )
 
 
@@ -113,30 +129,41 @@ class Leaning:
     """Why it cannot be told, or what was not compared."""
 
 
-def leaning(drop: Value, difference: Value | None, scale: float) -> Leaning:
-    """A class leans on a concept where the interval of its loss lies above 0, and above that of random sets.
+def leaning(drop: Value, difference: Value | None, ranks: Ranks, scale: float, *, either_way: bool = False) -> Leaning:
+    """A class leans on a concept where the interval of its loss lies above 0 and above the mean of random sets.
 
-    Without a control a loss cannot be told from that of any other units. `scale`: the largest score at hand, of which
-    ROUNDING is no loss.
+    And where at most a quarter of them cost as much: one in four concepts whose units are like any others is so.
+
+    That the concept matters more than others is claimed only where none of 19 random sets or more costs as much, one in
+    twenty by luck. With fewer than 4 sets nothing can be told. `scale`: the largest score at hand, of which ROUNDING is
+    no loss. `either_way`: of an output, which has no good direction, a gain counts as a loss does.
     """
-    no_loss = ROUNDING * scale
-    low, high = _ends(drop)
-    is_above = _above(low, high, no_loss)
-    if difference is None:
+    is_gain = either_way and drop.estimate is not None and drop.estimate < 0
+    no_loss, sign = ROUNDING * scale, -1 if is_gain else 1
+    is_above = _above(_ends(drop), sign, no_loss)
+    if difference is None or ranks.sets < FEWEST_CONTROLS:
         reason = "The layer has too few other units to compare the loss with."
         return Leaning(None, False if is_above is False else None, reason)
-    beats = _above(*_ends(difference), no_loss)
-    if is_above is False or beats is False:
+    as_much, is_more = ranks.below if is_gain else ranks.above, _above(_ends(difference), sign, no_loss)
+    beats = _beats(is_more, as_much, ranks.sets)
+    if is_above is False or is_more is False or as_much > MOST_AS_MUCH * ranks.sets:
         return Leaning(beats, False)
-    if is_above is None or beats is None:
+    if is_above is None or is_more is None:
         return Leaning(beats, None, (drop if is_above is None else difference).reason)
-    return Leaning(True, True)
+    return Leaning(beats, True)
 
 
-def _above(low: float | None, high: float | None, no_loss: float) -> bool | None:
+def _beats(is_more: bool | None, as_much: int, sets: int) -> bool | None:
+    if not is_more or as_much:
+        return None if is_more is None else False
+    return True if sets >= ENOUGH_CONTROLS else None
+
+
+def _above(ends: tuple[float | None, float | None], sign: int, no_loss: float) -> bool | None:
+    low, high = ends
     if low is None or high is None:
         return None
-    return low > no_loss
+    return min(sign * low, sign * high) > no_loss
 
 
 def _ends(value: Value) -> tuple[float | None, float | None]:

@@ -14,7 +14,7 @@ from xai_audit.report.curve_chart import DASHES
 from xai_audit.report.document import Image
 from xai_audit.report.figures import WIDTH, short
 from xai_audit.report.maps import Floats
-from xai_audit.report.style import BLUE, INK, MUTED, ORANGE, RULE, drawing, quiet, svg
+from xai_audit.report.style import BAND, BLUE, INK, MUTED, ORANGE, RULE, drawing, quiet, svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,7 +86,7 @@ def _panels(count: int, height: float, **layout: Any) -> Any:
 
 
 def histograms_chart(context: Context, name: str, panels: Sequence[Histogram], alt: str) -> Image:
-    """A panel a unit: its values across, the share of places upwards, each grid line ten times the one below."""
+    """A panel a unit: its values across, the share of places upwards, each grid line a hundred times the one below."""
     with _panels(len(panels), 1.25, sharey=True) as (figure, places):
         for place in places.flat[len(panels) :]:
             place.set_visible(False)
@@ -178,7 +178,7 @@ def spreads_chart(context: Context, name: str, rows: Sequence[Spread], neutral: 
 def _spread(axes: Axes, row: int, each: Spread, neutral: float) -> None:
     if each.beside is not None:
         estimate, low, high = each.beside
-        axes.plot([low, high], [row, row], color="#b9c4cf", lw=6.5, solid_capstyle="butt", zorder=1)
+        axes.plot([low, high], [row, row], color=BAND, lw=6.5, solid_capstyle="butt", zorder=1)
         axes.plot([estimate], [row], marker="|", color=MUTED, ms=9, mew=1.6, ls="none", zorder=2)
     if each.estimate is None:
         axes.annotate(each.remark, (neutral, row), xytext=(5, 0), textcoords="offset points", va="center", fontsize=7.5,

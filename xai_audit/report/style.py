@@ -17,6 +17,7 @@ RULE = "#c9d2db"
 BLUE = "#1f5f99"
 ORANGE = "#b4540a"
 PALE = "#e9eef3"
+BAND = "#b9c4cf"
 
 MARKS: dict[str, tuple[str, str, str]] = {
     "pass": ("o", "#1d6b4f", "full"),

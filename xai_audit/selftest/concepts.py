@@ -119,7 +119,7 @@ def _beside() -> list[float]:
     """Losses of 3 and 5 beside random sets that cost 1 and 2, and 1 and 4: their means and difference."""
     controls = np.array([[1.0, 2.0], [1.0, 4.0]])
     found = effect(np.array([3.0, 5.0]), controls, None, np.random.default_rng(0), are_all=True)
-    return [one.number for one in found.estimates] + [float(found.draws_above)]
+    return [one.number for one in found.estimates] + [float(found.ranks.above)]
 
 
 ANSWERS = (

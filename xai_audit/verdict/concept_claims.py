@@ -4,7 +4,7 @@
 |---|---|---|
 | concept_iou | it asks for more than 0 | a unit that detects the concept, beyond shuffled marks |
 | tcav_score | always: random pictures score 0 to 1 too | significance after correction |
-| concept_effect | it asks for more, or for less, than 0 | an effect beyond that of random units |
+| concept_effect | it asks for more, or for less, than 0 | an effect beyond that of every random set of units |
 
 A claim that a concept does not matter needs the number alone, which is there only where the concept was found in the
 net. A limit that no net could miss, such as an overlap at most above its ceiling, is no evidence either.
@@ -88,7 +88,7 @@ def _effect(limit: Limit, entry: dict[str, Any], record: Evidence) -> Against | 
     if limit.floor > 0 and entry["beats_control"] is not True:
         return Against("chance", f"The limit is met, but {_as_much(entry)}.")
     high = (entry["difference"] or {}).get("high")
-    if limit.ceiling < 0 and not (high is not None and high < 0):
+    if limit.ceiling < 0 and not (high is not None and high < 0 and not entry["draws_below"]):
         return Against("chance", f"The limit is met, but {_as_much(entry)}.")
     return None
 

@@ -73,10 +73,10 @@ def _of_tcav(record: Evidence) -> Iterator[Finding]:
             spurious.setdefault(entry["concept"], []).append(entry)
     for concept, entries in spurious.items():
         tested = [entry for entry in entries if entry["state"] == "tested"]
-        for entry in (entry for entry in tested if _raises(entry)):
+        for entry in (entry for entry in tested if _leans_on(record, entry)):
             numbers = {"estimate": entry["score"], "n": entry["cases"], "unit": "share", "measure": "tcav_score"}
             yield _leans(record, entry, score_in_words(record, entry), (record.id,), numbers)
-        without = [entry for entry in tested if entry["significant"] is True and not _raises(entry)]
+        without = [entry for entry in tested if entry["significant"] is True and not _leans_on(record, entry)]
         if without:
             yield _about(record, concept, "concept_does_not_lean", scores_in_words(record, without))
         if any(entry["state"] == "not_linearly_present" for entry in entries):
@@ -89,8 +89,10 @@ def _of_tcav(record: Evidence) -> Iterator[Finding]:
             yield _about(record, concept, "concept_not_told", " ".join(told))
 
 
-def _raises(entry: Entry) -> bool:
-    return entry["significant"] is True and entry["score"] > 0.5
+def _leans_on(record: Evidence, entry: Entry) -> bool:
+    """Whether a score moves towards a concept; of an output, which has no good direction, either way counts."""
+    is_output = record.details["parameters"].get("score_of") == "regression"
+    return entry["significant"] is True and (entry["score"] > 0.5 or (is_output and entry["score"] < 0.5))
 
 
 def _leans(record: Evidence, entry: Entry, detail: str, ids: tuple[str, ...], numbers: Mapping[str, Any]) -> Finding:

@@ -31,8 +31,7 @@ def untold_in_words(record: Evidence, concept: str, entries: Sequence[Entry]) ->
     if not entries:
         return f"Whether a class leans on {concept} was not tested: no class has a case in {record.slice}."
     why = "; ".join(dict.fromkeys(entry["reason"] for entry in entries if entry["reason"]))
-    names = _named([entry["class"] for entry in entries])
-    return f"Whether {names} leans on {concept} cannot be told. {why}".strip()
+    return f"Whether {_lean(entries)} on {concept} cannot be told. {why}".strip()
 
 
 def no_effect_in_words(record: Evidence, concept: str) -> str:
@@ -53,8 +52,7 @@ def untested_in_words(record: Evidence, concept: str, entries: Sequence[Entry]) 
     """That a tcav has no score of classes, and why."""
     reasons = {value.label: value.reason for value in record.values if value.name == "tcav_score"}
     told = dict.fromkeys(reasons.get(f"{concept} on {entry['class']}", "") for entry in entries)
-    names = _named([entry["class"] for entry in entries])
-    return f"Whether {names} leans on {concept} was not tested. {' '.join(told)}".strip()
+    return f"Whether {_lean(entries)} on {concept} was not tested. {' '.join(told)}".strip()
 
 
 def score_in_words(record: Evidence, entry: Entry) -> str:
@@ -70,8 +68,8 @@ def scores_in_words(record: Evidence, entries: Sequence[Entry]) -> str:
 
 def chance_in_words(record: Evidence, entries: Sequence[Entry]) -> str:
     """That scores move no more towards a concept than towards random pictures, which proves nothing."""
-    names = _named([entry["class"] for entry in entries])
-    return f"Whether {names} leans on {entries[0]['concept']} cannot be told from chance: {_scores(record, entries)}."
+    lead = f"Whether {_lean(entries)} on {entries[0]['concept']} cannot be told from chance"
+    return f"{lead}: {_scores(record, entries)}."
 
 
 def _scores(record: Evidence, entries: Sequence[Entry]) -> str:
@@ -107,6 +105,11 @@ def _beside(entry: Entry) -> str:
 def _classes(entries: Sequence[Entry]) -> str:
     names = [entry["class"] for entry in entries]
     return f"{_named(names)} {'does' if len(names) == 1 else 'do'}"
+
+
+def _lean(entries: Sequence[Entry]) -> str:
+    names = [entry["class"] for entry in entries]
+    return f"{_named(names)} {'leans' if len(names) == 1 else 'lean'}"
 
 
 def _named(names: Sequence[str]) -> str:

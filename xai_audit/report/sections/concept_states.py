@@ -22,7 +22,8 @@ def _said(context: Context, record: Evidence) -> Sentence:
     if record.kind == "dissection":
         part, whole = sum(bool(entry["is_detector"]) for entry in details["units"]), len(details["units"])
     elif record.kind == "tcav":
-        part, whole = sum(bool(entry["significant"]) for entry in details["comparisons"]), len(details["comparisons"])
+        tested = [entry for entry in details["comparisons"] if entry["state"] == "tested"]
+        part, whole = sum(bool(entry["significant"]) for entry in tested), len(tested)
     else:
         part, whole = sum(bool(entry["beats_real"]) for entry in details["pictures"]), len(details["pictures"])
     return context.say(f"concepts.checked.{record.kind}", share=number(write.of_count(part, whole), record.id))

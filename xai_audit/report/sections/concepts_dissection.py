@@ -143,8 +143,8 @@ def _ordered(record: Evidence) -> list[Mapping[str, Any]]:
 
 
 def _units(context: Context, record: Evidence) -> Table:
-    numbers = ("unit", "iou", "ceiling", "own_ceiling", "by_chance", "p", "q")
-    keys = ("unit", "best_concept", "iou", "ceiling", "own_ceiling", "by_chance", "p", "q", "verdict")
+    numbers = ("unit", "iou", "inside_concept", "ceiling", "own_ceiling", "by_chance", "p", "q")
+    keys = ("unit", "best_concept", *numbers[1:], "verdict")
     chance = {entry["name"]: entry["chance"] for entry in record.details["concepts"]}
     ordered = _ordered(record)
     rows = [_unit_row(context, record, entry, chance) for entry in ordered]
@@ -159,12 +159,15 @@ def _units(context: Context, record: Evidence) -> Table:
 def _unit_row(context: Context, record: Evidence, entry: Mapping[str, Any], chance: Mapping[str, float]) -> Row:
     source, state = record.id, state_of(entry)
     if state == "silent" or entry.get("concept") is None:
-        empty = tuple(cell("–") for _ in range(7))
+        empty = tuple(cell("–") for _ in range(8))
         return (cell(number(str(entry["unit"]), source)), *empty, _word(context, state))
-    found = (entry["iou"], entry["ceiling"], entry.get("own_ceiling"), chance.get(entry["concept"]))
+    found = (entry["ceiling"], entry.get("own_ceiling"), chance.get(entry["concept"]))
+    inside = entry.get("inside")
     return (
         cell(number(str(entry["unit"]), source)),
         cell(name(entry["concept"])),
+        cell(number(_iou(context, entry["iou"]), source)),
+        cell("–" if inside is None else number(context.numbers.value("area", inside, "share"), source)),
         *(cell("–") if each is None else cell(number(_iou(context, each), source)) for each in found),
         cell(number(p_text(context, entry["p"]), source)),
         cell(number(p_text(context, entry["q"]), source)),
@@ -198,7 +201,9 @@ def _sheet(context: Context, record: Evidence, room: int, made: Mapping[int, Pic
         found = patches(context, record, each["unit"], each["top"][:PATCHES], maps[row], pictures)
         first = (made[each["unit"]],) if each["unit"] in made else ()
         if found:
-            strips.append(CaseStrip(_caption(context, record, entries[each["unit"]]), (*first, *found)))
+            strips.append(
+                CaseStrip(_caption(context, record, entries[each["unit"]], each.get("marked")), (*first, *found))
+            )
     source, write = record.id, context.numbers.count
     rule = (
         context.say("dissection.sheet_rule", shown=number(write(len(strips)), source),
@@ -225,12 +230,14 @@ def _best_of_each_first(record: Evidence) -> dict[int, int]:
     return {int(ordered[place]["unit"]): at for at, (_, _, place) in enumerate(sorted(ranks))}
 
 
-def _caption(context: Context, record: Evidence, entry: Mapping[str, Any]) -> Sentence:
+def _caption(
+    context: Context, record: Evidence, entry: Mapping[str, Any], marked: Mapping[str, int] | None
+) -> Sentence:
     source = record.id
     if entry.get("concept") is None:
         return context.say("dissection.caption_silent", unit=number(str(entry["unit"]), source))
     state = state_of(entry)
-    return context.say(
+    found = context.say(
         "dissection.caption",
         unit=number(str(entry["unit"]), source),
         concept=strong(str(entry["concept"])),
@@ -239,6 +246,12 @@ def _caption(context: Context, record: Evidence, entry: Mapping[str, Any]) -> Se
         p=number(p_text(context, entry["p"]), source),
         state=Span(context.label(f"dissection.state_after.{state}")),
     )
+    if marked and marked["of"]:
+        inside, of = (number(context.numbers.count(marked[key]), source) for key in ("inside", "of"))
+        found = (*found, Span(" "), *context.say("dissection.marked", inside=inside, of=of))
+    if entry.get("doubtful"):
+        found = (*found, Span(" "), strong(context.label("dissection.doubtful")))
+    return found
 
 
 def highest_of(entry: Mapping[str, Any]) -> float:

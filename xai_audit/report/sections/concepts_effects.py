@@ -43,11 +43,19 @@ def _blocks(context: Context, record: Evidence) -> Iterator[Block]:
 def _meaning(context: Context, record: Evidence) -> Iterator[Sentence]:
     used, source = record.details["parameters"], record.id
     to = "zero" if str(used["silenced_to"]) == "0" else "mean"
-    yield context.say(
-        f"effects.meaning.{to}", slice=on_slice(context, record),
-        controls=number(context.numbers.count(int(used["controls"])), source), evidence=cite(source),
-    )  # fmt: skip
+    yield context.say(f"effects.meaning.{to}", slice=on_slice(context, record), evidence=cite(source))
+    yield _controls(context, record)
     yield context.say("effects.leans")
+
+
+def _controls(context: Context, record: Evidence) -> Sentence:
+    """How many sets of random units stand beside a concept's; a layer may have fewer than were asked for, or none."""
+    draws = [int(entry["control"]["draws"]) for entry in record.details["effects"] if entry["control"] is not None]
+    if not draws:
+        return context.say("effects.controls.none")
+    fewest, most = (number(context.numbers.count(end), record.id) for end in (min(draws), max(draws)))
+    key = "same" if min(draws) == max(draws) else "between"
+    return context.say(f"effects.controls.{key}", fewest=fewest, most=most)
 
 
 def state_of(context: Context, entry: Mapping[str, Any]) -> str:

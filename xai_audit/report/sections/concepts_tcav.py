@@ -7,7 +7,7 @@ from typing import Any
 
 from xai_audit.evidence.records import Evidence
 from xai_audit.report.concept_charts import Spread, spreads_chart
-from xai_audit.report.concept_sentences import EVEN
+from xai_audit.report.concept_sentences import EVEN, UNTESTED
 from xai_audit.report.context import Context, cite, name, number
 from xai_audit.report.document import Block, Cell, Figure, Group, Prose, Sentence, Table
 from xai_audit.report.inside import ends, on_slice, value_of, warned
@@ -16,7 +16,7 @@ from xai_audit.report.tables import Row, cell, columns_of, table
 
 MEASURE = "tcav_score"
 MOST_DRAWN = 22
-WITHOUT = ("not_linearly_present", "refused", "no_case", "no_gradient")
+WITHOUT = ("not_linearly_present", *UNTESTED)
 """Why a comparison has no score."""
 
 
@@ -63,8 +63,8 @@ def ordered(context: Context, record: Evidence) -> list[Mapping[str, Any]]:
 def _result(context: Context, record: Evidence) -> Iterator[Sentence]:
     source, write = record.id, context.numbers.count
     states = [state_of(context, entry) for entry in record.details["comparisons"]]
-    found = sum(state in ("towards", "away") for state in states)
-    tests = number(write(len(states)), source)
+    tested = [entry for entry in record.details["comparisons"] if entry["state"] == "tested"]
+    found, tests = sum(bool(entry["significant"]) for entry in tested), number(write(len(tested)), source)
     yield context.count_of("tcav.found", found, source, tests=tests, evidence=cite(source))
     for state in WITHOUT[:2]:
         there = [e["concept"] for e, each in zip(record.details["comparisons"], states, strict=True) if each == state]
@@ -78,12 +78,18 @@ def _meaning(context: Context, record: Evidence) -> Iterator[Sentence]:
     used, source, write = record.details["parameters"], record.id, context.numbers
     runs = number(write.count(int(used["runs"])), source)
     yield context.say("tcav.meaning", slice=on_slice(context, record), runs=runs)
-    yield context.say("tcav.score")
+    of = context.label(f"concepts.score_of.{score_of(record)}")
+    yield context.say("tcav.score", of=of)
     in_all = number(write.count(int(record.details["comparisons_in_all"])), source)
     sets = number(write.count(int(used["null_sets"])), source)
     yield context.say("tcav.test", sets=sets, comparisons=in_all)
     yield context.say("tcav.paper")
-    yield context.say("tcav.direction")
+    yield context.say("tcav.direction", of=of)
+
+
+def score_of(record: Evidence) -> str:
+    """Which number of the model a tcav follows: logit, prob or regression; any score where the record names none."""
+    return str(record.details["parameters"].get("score_of", "score"))
 
 
 def named(context: Context, entry: Mapping[str, Any]) -> str:

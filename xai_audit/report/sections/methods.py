@@ -14,6 +14,7 @@ from xai_audit.report.document import Block, Bullets, Cell, Group, Missing, Sent
 from xai_audit.report.explained import methods_with_maps, record_of
 from xai_audit.report.inside import OF_METHODS
 from xai_audit.report.sections.concept_states import own_checks
+from xai_audit.report.sections.concepts_tcav import score_of
 from xai_audit.report.sections.fits import fit_sentences
 from xai_audit.report.sections.galleries import gap_text
 from xai_audit.report.sections.missing import failure_reason
@@ -138,7 +139,8 @@ def _layer(context: Context, method: Method, record: Evidence) -> Sentence:
 def _explained(context: Context, method: Method, record: Evidence) -> Sentence:
     """What of the answer is explained; a method of concepts has no single target."""
     if record.kind in OF_METHODS:
-        return context.say(f"concepts.explains.{record.kind}")
+        of = f".{score_of(record)}" if record.kind == "tcav" else ""
+        return context.say(f"concepts.explains.{record.kind}{of}")
     return _target(context, method, record.details.get("target") or {}, record.id)
 
 
