@@ -456,3 +456,21 @@ def test_a_criterion_on_a_concept_names_it_and_its_class(tmp_path: Path) -> None
     assert "the loss of class defective without the units of concept frame (Network Dissection) was 1.62" in text["K2"]
     html = render_html(report).decode()
     assert untraced(html) == []
+
+
+def test_a_class_that_leans_is_named_on_page_one_where_worse_findings_take_the_cards(run: Made) -> None:
+    leaning = next(finding for finding in run.findings if finding.reason == "concept_leans")
+    worse = [replace(leaning, id=f"X{k}", severity="critical") for k in range(3)]
+    report = report_of(replace(run, findings=(*worse, *run.findings)))
+    summary = next(part for part in report.sections if part.key == "summary").blocks
+    assert [card.severity for card in cards(report, "summary")] == ["Critical"] * 3
+    told: list[str] = []
+
+    def look(some: tuple[object, ...]) -> None:
+        for block in some:
+            if isinstance(block, Bullets):
+                told.extend(words(plain(item)) for item in block.items)
+            look(getattr(block, "blocks", ()))
+
+    look(summary)
+    assert any("leans on the concept" in line for line in told)

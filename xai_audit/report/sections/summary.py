@@ -10,11 +10,13 @@ from xai_audit.report.document import Block, Bullets, Prose, Question, Sentence
 from xai_audit.report.sections.trust import counts
 from xai_audit.report.sections.verdicts import (
     MOST_BROKEN,
+    MOST_WORRIES,
     broken_steps,
     not_run,
     overall_line,
     tally,
     worries,
+    worrying,
 )
 from xai_audit.report.sentences import brief_sentences
 from xai_audit.report.trusted import States, listed, states
@@ -23,6 +25,8 @@ from xai_audit.spec.base import Text
 if TYPE_CHECKING:
     from xai_audit.verdict import Finding
 
+MOST_LEANING = 2
+"""Classes that lean on what ought not to matter, beside the cards."""
 LONGEST_USE = 200
 """Characters of the owner's words that the decision page holds."""
 
@@ -101,8 +105,17 @@ def _beyond(context: Context) -> Iterator[Sentence]:
     doubted = _doubted(found)
     if doubted:
         yield context.count_of("worries.explanations", len(doubted), FINDINGS, methods=listed(context, doubted))
+    for finding in _leaning(context):
+        statement, *_, evidence = brief_sentences(context, finding)
+        yield joined((statement, evidence))
     for finding in _not_valid(context):
         yield joined(brief_sentences(context, finding))
+
+
+def _leaning(context: Context) -> tuple[Finding, ...]:
+    """Classes that lean on what ought not to matter, where worse findings have taken the cards."""
+    untold = worrying(context)[MOST_WORRIES:]
+    return tuple(finding for finding in untold if finding.reason == "concept_leans")[:MOST_LEANING]
 
 
 def _doubted(found: States) -> tuple[str, ...]:

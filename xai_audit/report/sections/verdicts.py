@@ -95,11 +95,16 @@ def _rest(context: Context, count: int) -> tuple[Sentence, ...]:
 
 def worries(context: Context) -> tuple[Block, ...]:
     """At most three findings, worst first, then the count of the rest by verdict."""
-    blocking = [finding for finding in worst_first(context.findings) if _is_worrying(finding)]
+    blocking = worrying(context)
     if not blocking:
         key = "worries.none" if context.criteria else "worries.no_criteria"
         return (Prose((context.say(key),)),)
     return (*(card(context, finding, brief=True) for finding in blocking[:MOST_WORRIES]), *_others(context, blocking))
+
+
+def worrying(context: Context) -> list[Finding]:
+    """Findings that worry, worst first; the first `MOST_WORRIES` have cards on page one."""
+    return [finding for finding in worst_first(context.findings) if _is_worrying(finding)]
 
 
 def _is_worrying(finding: Finding) -> bool:
