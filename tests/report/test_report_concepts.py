@@ -90,7 +90,7 @@ def test_a_layer_has_a_page_with_all_that_is_known_of_it(built: Report) -> None:
 def test_counts_of_both_tests_stand_beside_each_test_alone(built: Report) -> None:
     assert "6 of 24 units are detectors of a concept by both tests; 4 of 6 concepts have one or more." in said(built)
     assert "By the overlap alone it would be 7, by the test against chance alone 7." in said(built)
-    assert "1 unit never exceeds its threshold and is not scored: 5." in said(built)
+    assert "1 unit never exceeds its threshold and is not scored: 5. It is the same everywhere" in said(built)
 
 
 def test_a_detector_stands_with_overlap_ceiling_chance_and_both_ps(built: Report) -> None:
@@ -113,7 +113,7 @@ def test_every_unit_is_in_the_attached_table_also_those_without_an_overlap(built
     lines = list(csv.reader(io.StringIO(data)))
     assert len(lines) == 25
     silent = next(line for line in lines if line[0] == "5")
-    assert silent[1:] == ["–"] * 8 + ["Never answers"]
+    assert silent[1:] == ["–"] * 8 + ["Not scored"]
 
 
 def test_a_concept_of_forty_percent_is_explained_in_plain_words(built: Report) -> None:
