@@ -66,11 +66,11 @@ def read(context: SimpleNamespace, shift: float = 0.0, **method: Any) -> Read:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("cases", "shown"), [(74, 30), (259, 80)])
-def test_random_concepts_are_seldom_significant_through_the_whole_reader(
+def test_random_concepts_are_refused_or_seldom_significant_through_the_whole_reader(
     spec: AuditSpec, cases: int, shown: int
 ) -> None:
-    """Two classes are compared, so that the corrected p is twice the smaller one; 100 fixed seeds."""
-    significant = smallest = present = 0
+    """Most are not linearly present; of the others few are significant, over two classes; 100 fixed seeds."""
+    significant = present = 0
     for seed in range(100):
         try:
             found = read(context_of(spec, seed, cases, shown)).details["comparisons"]
@@ -79,10 +79,8 @@ def test_random_concepts_are_seldom_significant_through_the_whole_reader(
             continue
         present += 1
         significant += any(one["significant"] for one in found)
-        smallest += any(one["p"] <= 0.05 for one in found)
     assert significant <= 7
-    assert smallest <= 12
-    assert 5 < present < 95  # both ways out were taken
+    assert present <= 7
 
 
 @pytest.mark.parametrize(("cases", "shown"), [(74, 30), (259, 80)])
