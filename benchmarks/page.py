@@ -61,7 +61,7 @@ def _dissection(found: dict[str, Any]) -> str:
 The whole scan of {found["pictures"]:,} pictures of 224 x 224 from a file, with {found["concepts"]} masks each, on
 ResNet-18 with random weights: reading, forwards, thresholds, overlaps, {found["shuffles"]} shuffles, and the same along
 random directions; `python -m benchmarks.dissection`. Raw is one forward a picture and nothing else. CPU seconds on
-{found["kind"]}; torch {found["torch"]}; threads: {found["threads"]}; rounds, of which the median is taken: {found["repeats"]}.
+{found["kind"]}; torch {found["torch"]}; threads: {found["threads"]}; rounds (their median): {found["repeats"]}.
 
 """
     cells = (found["layer"], f"{found['ours_seconds']:g}", f"{found['raw_seconds']:g}", f"{found['ratio']:.3g}")
