@@ -165,10 +165,10 @@ def test_the_best_detector_of_each_concept_comes_first(built: Report) -> None:
 def test_losses_stand_beside_random_units_and_say_what_they_do_not_show(built: Report) -> None:
     found = {(row[0], row[1]): row for row in rows(tables(built)["effects-table-network_dissection"])}
     frame = found["frame (ought not to matter)", "defective"]
-    assert frame[2:7] == ["2, 19", "123", "1.62 (1.41 to 1.83)", "0.110 (−0.100 to 0.320)",
+    assert frame[2:8] == ["2, 19", "123", "4.10", "1.62 (1.41 to 1.83)", "0.110 (−0.100 to 0.320)",
                           "Leans on it, and ought not to"]  # fmt: skip
-    assert found["crack", "defective"][6] == "Leans on it"
-    assert found["crack", "functional"][6] == "No more than chance"
+    assert found["crack", "defective"][7] == "Leans on it"
+    assert found["crack", "functional"][7] == "No more than chance"
     assert "What it shows: the score inside this net rests on these units." in said(built)
     assert "What it does not show: that the concept in the picture, or the thing in the world" in said(built)
 
@@ -287,19 +287,19 @@ def test_each_finding_has_its_anchor_once(page: str, run: Made) -> None:
 
 def test_a_score_stands_with_its_vector_and_three_ps(built: Report) -> None:
     table = tables(built)["tcav-table-tcav"]
-    assert [c.title for c in table.columns][6:9] == ["p", "Corrected p", "Paper's p (anticonservative)"]
+    assert [c.title for c in table.columns][6:10] == ["Mean rise", "p", "Corrected p", "Paper's p (anticonservative)"]
     found = {(row[0], row[1]): row for row in rows(table)}
-    assert found["mono", "defective"][3:10] == [
-        "0.930 (0.896 to 0.964)", "81.0 % (77.0 % to 85.0 %)", "19 of 20", "0.0042", "0.025", "1.0 × 10^−7",
+    assert found["mono", "defective"][3:11] == [
+        "0.930 (0.896 to 0.964)", "81.0 % (77.0 % to 85.0 %)", "19 of 20", "0.210", "0.0042", "0.025", "1.0 × 10^−7",
         "Rises towards it",
     ]  # fmt: skip
-    assert found["poly (ought not to matter)", "functional"][9] == "No more than chance"
+    assert found["poly (ought not to matter)", "functional"][10] == "No more than chance"
 
 
 def test_a_concept_that_is_not_linearly_present_has_no_score(built: Report) -> None:
     found = {(row[0], row[1]): row for row in rows(tables(built)["tcav-table-tcav"])}
     row = found["striped", "defective"]
-    assert row[3] == "–" and row[6:] == ["–", "–", "–", "Not linearly present"]
+    assert row[3] == "–" and row[6:] == ["–", "–", "–", "–", "Not linearly present"]
     assert "1 concept is not linearly present in this layer, so that it has no score: striped." in said(built)
     figure = next(block for block in of_kind(built, Figure) if block.anchor == "tcav-figure-tcav")  # type: ignore[union-attr]
     assert figure.image.alt.endswith("Without a score: 2.")  # type: ignore[union-attr]
@@ -335,7 +335,7 @@ def test_values_by_slice_are_drawn_and_listed(run: Made, built: Report) -> None:
 
 
 def test_made_pictures_stand_beside_the_best_real_ones_with_their_numbers(built: Report) -> None:
-    assert "1 of 3 made pictures raise their target further than the best real picture does." in said(built)
+    assert "1 of 3 made pictures raise their target further than the best real picture does, and hold" in said(built)
     strip = galleries(built)["made-gallery-activation_maximisation"].cases[0]
     assert [p.title for p in strip.pictures] == ["Unit 3", "best real: cell-0021", "Unit 7", "best real: cell-0049",
                                                 "Class defective", "best real: cell-0084"]  # fmt: skip
@@ -345,6 +345,27 @@ def test_made_pictures_stand_beside_the_best_real_ones_with_their_numbers(built:
     found = {row[0]: row for row in rows(tables(built)["made-table-activation_maximisation"])}
     assert found["Unit 3"][1:6] == ["12.5", "9.10", "11.0", "9.50", "Beyond the best real picture"]
     assert found["Class defective"][5] == "Below the best real picture"
+
+
+@pytest.mark.parametrize("kept", [0.79, None])
+def test_a_made_picture_that_falls_apart_under_small_changes_does_not_count(run: Made, kept: float | None) -> None:
+    def fragile(entry: Entry) -> Entry:
+        return {**entry, "transformed": {**entry["transformed"], "share_kept": kept}}
+
+    report = report_of(told_anew(run, "maximisation", "pictures", fragile))
+    assert "0 of 3 made pictures raise their target" in said(report)
+    found = {row[0]: row for row in rows(tables(report)["made-table-activation_maximisation"])}
+    assert found["Unit 3"][5] == "Falls apart under small changes"
+
+
+def test_marks_that_stay_in_one_place_are_said_to_have_been_moved(run: Made) -> None:
+    def moved(entry: Entry) -> Entry:
+        return {**entry, "null": "moved" if entry["name"] == "frame" else "dealt"}
+
+    assert "The marks of frame are the same in every case" in said(
+        report_of(told_anew(run, "dissection", "concepts", moved))
+    )
+    assert "are the same in every case" not in said(report_of(run))
 
 
 def test_every_figure_has_numbers_and_an_alt_text(built: Report) -> None:

@@ -92,7 +92,7 @@ def test_long_names_keep_every_digit_of_their_rows(tmp_path: Path) -> None:
     found = Found(marked=marked, detectors={NAME: (3, 11)}, leans=frozenset({(NAME, "defective")}))
     report = report_of(make_concept_run(tmp_path / "run", found=found))
     row = next(row for row in rows(tables(report)["effects-table-network_dissection"]) if row[1] == "defective")
-    assert row[0] == NAME and row[4] == "1.62 (1.41 to 1.83)"
+    assert row[0] == NAME and row[5] == "1.62 (1.41 to 1.83)"
     html = render_html(report).decode()
     assert f'class="name long" data-evidence="audit.yaml">{NAME}<' in html
 
@@ -138,9 +138,9 @@ def test_groups_that_are_too_small_have_no_number(tmp_path: Path) -> None:
     concepts = {row[0].split(" ")[0]: row for row in rows(tables(report)["concepts-network_dissection"])}
     assert concepts["glare"][2:] == ["< 130", *["–"] * 5, "too few cases to show"]
     losses = {(row[0].split(" ")[0], row[1]): row for row in rows(tables(report)["effects-table-network_dissection"])}
-    assert losses["frame", "defective"][3:7] == ["< 130", "–", "–", "Too few cases"]
+    assert losses["frame", "defective"][3:8] == ["< 130", "–", "–", "–", "Too few cases"]
     scores = {(row[0].split(" ")[0], row[1]): row for row in rows(tables(report)["tcav-table-tcav"])}
-    assert scores["mono", "defective"][2:4] == ["< 130", "–"] and scores["mono", "defective"][9] == "Too few cases"
+    assert scores["mono", "defective"][2:4] == ["< 130", "–"] and scores["mono", "defective"][10] == "Too few cases"
     for section in ("summary", "explanations", "findings"):
         text = card_of(report, section, "frame (Network Dissection)", "Leans on it")
         assert "defective leans on the concept frame" in text and TOO_FEW in text

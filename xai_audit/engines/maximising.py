@@ -15,7 +15,7 @@ from xai_audit.concepts.goals import Goal, Objective, class_goal, unit_goal
 from xai_audit.concepts.maximisation import Maximised, maximise
 from xai_audit.concepts.pictures import Spectrum
 from xai_audit.concepts.transforms import GREY, Changes
-from xai_audit.concepts.unseen import UNSEEN
+from xai_audit.concepts.unseen import LEAST_KEPT, UNSEEN
 from xai_audit.engines.best_real import TOP, BestReal, best_real
 from xai_audit.engines.kept_pictures import kept_pictures
 from xai_audit.engines.recording import failed, result_of
@@ -32,8 +32,6 @@ from xai_audit.spec.methods import ActivationMaximisation, ConceptDirection, Uni
 if TYPE_CHECKING:
     from xai_audit.engines.steps import Context
 
-KEPT = 0.8
-"""A picture that keeps less than this share of its rise under unseen changes is fragile: the report says so."""
 COPIES, NUMBER_BYTES = 16, 4
 """Tensors of a picture's size that are held beside its pass: numbers, gradient, moments, resampling."""
 
@@ -230,8 +228,10 @@ def _warnings(entry: dict[str, Any]) -> list[str]:
         found.append(f"{name}: the picture reaches {entry['objective']:.4g}, the best real case {real:.4g}.")
     if kept is None:
         found.append(f"{name}: the finished picture shows no more than the one it began from.")
-    elif kept < KEPT:
-        found.append(f"{name}: under unseen changes {max(kept, 0):.0%} of the rise is left, less than {KEPT:.0%}.")
+    elif kept < LEAST_KEPT:
+        found.append(
+            f"{name}: under unseen changes {max(kept, 0):.0%} of the rise is left, less than {LEAST_KEPT:.0%}."
+        )
     return found
 
 

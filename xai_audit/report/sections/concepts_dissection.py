@@ -95,6 +95,9 @@ def _meaning(context: Context, record: Evidence) -> Iterator[Sentence]:
         shuffles=number(write.count(used["shuffles"]), source),
         level=number(write.limit("level", used["level"], "share"), source),
     )  # fmt: skip
+    moved = [str(entry["name"]) for entry in record.details["concepts"] if entry.get("null") == "moved"]
+    if moved:
+        yield context.count_of("dissection.moved", len(moved), source, concepts=name(", ".join(moved), source))
     yield from sees(context, record)
     silent = sorted(entry["unit"] for entry in record.details["units"] if entry["state"] == "silent")
     if silent:

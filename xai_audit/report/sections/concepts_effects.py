@@ -124,8 +124,8 @@ def _alt(context: Context, drawn: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _table(context: Context, record: Evidence, effects: Sequence[Mapping[str, Any]]) -> Table:
-    keys = ("concept", "class", "units_of", "cases", "loss", "loss_random", "verdict", "evidence")
-    columns = columns_of(context, *keys, numbers=("cases", "loss", "loss_random"))
+    keys = ("concept", "class", "units_of", "cases", "lead", "loss", "loss_random", "verdict", "evidence")
+    columns = columns_of(context, *keys, numbers=("cases", "lead", "loss", "loss_random"))
     rows = [_row(context, record, entry) for entry in effects]
     note, caption = context.say("effects.note"), context.label("effects.caption")
     return table(context, caption, f"effects-table-{record.subject}", columns, rows, note=note, attach=True)
@@ -133,6 +133,7 @@ def _table(context: Context, record: Evidence, effects: Sequence[Mapping[str, An
 
 def _row(context: Context, record: Evidence, entry: Mapping[str, Any]) -> Row:
     source, state, write = record.id, state_of(context, entry), context.numbers
+    margin = entry.get("margin")
     found: tuple[Cell, ...] = tuple(
         cell("–") if state == "few" else cell(number(loss_text(context, entry[part]), source))
         for part in ("drop", "control")
@@ -142,6 +143,7 @@ def _row(context: Context, record: Evidence, entry: Mapping[str, Any]) -> Row:
         cell(name(str(entry["class"]))),
         cell(numbered(context, sorted(entry["units"]), source)),
         cell(number(write.group(int(entry["cases"])), source)),
+        cell("–") if state == "few" or margin is None else cell(number(write.plain(float(margin)), source)),
         *found,
         _word(context, entry, state, source),
         cell(cite(source)),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from xai_audit.concepts.unseen import LEAST_KEPT
 from xai_audit.evidence.records import Evidence
 from xai_audit.report.concept_charts import Rise, rises_chart
 from xai_audit.report.context import Context, cite, name, number
@@ -73,9 +74,9 @@ def _blocks(context: Context, record: Evidence) -> Iterator[Block]:
 
 
 def _result(context: Context, record: Evidence) -> Sentence:
-    """In how many pictures the objective is above that of the best real picture."""
+    """How many pictures hold: above the best real picture, also under unseen changes."""
     pictures, source = record.details["pictures"], record.id
-    beaten = sum(bool(entry["beats_real"]) for entry in pictures)
+    beaten = sum(_state(entry) == "beats" for entry in pictures)
     text = number(context.numbers.of_count(beaten, len(pictures)), source)
     return context.say("made.result", beaten=text, evidence=cite(source))
 
@@ -202,15 +203,22 @@ def _table(context: Context, record: Evidence) -> Numbers:
     return table(context, caption, f"made-table-{record.subject}", columns, rows, attach=True)
 
 
+def _state(entry: Mapping[str, Any]) -> str:
+    """What a picture is worth: one below a real picture, or that falls apart under small changes, tells nothing."""
+    if not entry["beats_real"]:
+        return "not_beats"
+    kept = entry["transformed"].get("share_kept")
+    return "beats" if kept is not None and kept >= LEAST_KEPT else "falls_apart"
+
+
 def _row(context: Context, record: Evidence, entry: Mapping[str, Any]) -> Row:
-    key = "beats" if entry["beats_real"] else "not_beats"
+    state = _state(entry)
     values = (entry["objective"], entry["best_real"]["value"], entry["transformed"]["mean"],
               entry["transformed"]["smallest"])  # fmt: skip
     cells: tuple[Cell, ...] = tuple(cell(number(context.numbers.plain(float(v)), record.id)) for v in values)
-    verdict = "" if entry["beats_real"] else "inconclusive"
     return (
         cell(name(_title(context, entry), record.id)),
         *cells,
-        cell(context.label(f"made.state.{key}"), verdict=verdict),
+        cell(context.label(f"made.state.{state}"), verdict="" if state == "beats" else "inconclusive"),
         cell(cite(record.id)),
     )

@@ -151,7 +151,7 @@ def _alt(context: Context, record: Evidence, drawn: Sequence[Mapping[str, Any]])
 
 
 def _table(context: Context, record: Evidence, comparisons: Sequence[Mapping[str, Any]]) -> Table:
-    numbers = ("cases", "score", "vector_accuracy", "p", "p_corrected", "p_paper")
+    numbers = ("cases", "score", "vector_accuracy", "magnitude", "p", "p_corrected", "p_paper")
     keys = (
         "concept",
         "class",
@@ -159,6 +159,7 @@ def _table(context: Context, record: Evidence, comparisons: Sequence[Mapping[str
         "score",
         "vector_accuracy",
         "vectors",
+        "magnitude",
         "p",
         "p_corrected",
         "p_paper",
@@ -184,11 +185,12 @@ def _row(context: Context, record: Evidence, entry: Mapping[str, Any]) -> Row:
     )
     after = (of_vectors, cell(number(write.of_count(int(entry["kept"]), total), source) if total else "–"))
     if state in ("few", *WITHOUT):
-        return (*start, cell("–"), *after, *(cell("–") for _ in range(3)), _word(context, entry, state))
+        return (*start, cell("–"), *after, *(cell("–") for _ in range(4)), _word(context, entry, state))
     return (
         *start,
         cell(number(ends(context, MEASURE, "score", _score(record, entry)), source)),
         *after,
+        cell(number(write.plain(float(entry["magnitude"])), source)),
         *(cell(number(p_text(context, entry[key]), source)) for key in ("p", "p_corrected", "p_paper")),
         _word(context, entry, state),
     )
