@@ -1,0 +1,1 @@
+"""Causal analysis: graphs, identification, estimation and structural models (CAUSAL.md)."""
