@@ -130,7 +130,7 @@ class Graph:
 
     def are_adjacent(self, a: str, b: str) -> bool:
         """Whether any edge joins the two."""
-        return self.arrows.has_edge(a, b) or self.arrows.has_edge(b, a) or self.arcs.has_edge(a, b)
+        return bool(self.arrows.has_edge(a, b) or self.arrows.has_edge(b, a) or self.arcs.has_edge(a, b))
 
     @cached_property
     def expanded(self) -> Any:

@@ -117,13 +117,13 @@ def _id(y: Names, x: Names, law: _Law, graph: Graph) -> Term:
     if len(whole) == 1:  # line 5
         raise _NotIdentifiable(_hedge(graph, S, x, y))
     if S in whole:  # line 6
-        return total(set(S) - set(y), product(law.conditional(v, _before(graph, v)) for v in S))
+        return total(set(S) - set(y), product(law.conditional(v, before(graph, v)) for v in S))
     larger = next(part for part in whole if set(S) < set(part))  # line 7
-    term = product(law.conditional(v, _before(graph, v)) for v in larger)
+    term = product(law.conditional(v, before(graph, v)) for v in larger)
     return _id(y, sorted_names(set(x) & set(larger)), _Law(term, larger), graph.induced(larger))
 
 
-def _before(graph: Graph, name: str) -> Names:
+def before(graph: Graph, name: str) -> Names:
     """What a variable's law depends on among those before it: its district there, and the parents of that district."""
     order = graph.order
     earlier = graph.induced(order[: order.index(name) + 1])
