@@ -177,7 +177,7 @@ class _KnownParts:
         made = []
         for setting in combinations_of(*(range(lengths[name]) for name in others)):
             made.append((dict(zip(others, setting, strict=True)) | dict(do), [f for f in factors if f is not None]))
-        return made  # type: ignore[return-value]
+        return made
 
     def _factor(self, part: Names, do: Levels) -> Factor | None:
         left = sorted_names(set(part) - set(do))
@@ -196,6 +196,6 @@ def _costs(types: Types, kept: Sequence[Mapping[str, Response]], known: _KnownPa
     for place, type_ in enumerate(kept):
         for given, factors in settings:
             found = answers(type_, types.graph, given)
-            weight = prod(float(f.at({name: found[name] for name in f.names}).values) for f in factors)
+            weight = float(np.prod([f.at({name: found[name] for name in f.names}).values for f in factors]))
             costs[place] += weight * target.weights[found[target.outcome]]
     return costs
