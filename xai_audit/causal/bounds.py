@@ -110,7 +110,7 @@ def bounds(
     types = Types(graph, levels, graph.district_of(outcome))
     kept = types.allowed(keeps)
     known = _KnownParts(graph, law, types.district)
-    costs = sum((_costs(types, kept, known, target) for target in targets), np.zeros(len(kept)))
+    costs = np.sum([_costs(types, kept, known, target) for target in targets], axis=0)
     matrix, wanted = _constraints(types, kept, law)
     return Bounds(_solve(costs, matrix, wanted), -_solve(-costs, matrix, wanted))
 

@@ -1,17 +1,15 @@
-"""An estimand for readers: as LaTeX, and as a sentence from templates (CAUSAL.md section 4)."""
+"""An estimand as LaTeX (CAUSAL.md section 4)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from xai_audit.causal.terms import Probability, Product, Ratio, Term
 
-Label = Callable[[str], str]
-
 
 def latex(term: Term) -> str:
-    """The estimand in LaTeX; a sum inside another of the same variable writes it with a prime."""
-    return _latex(term, {})
+    """The estimand in LaTeX; what a sum runs over has a prime where its name stands for another value outside."""
+    return _latex(term, dict.fromkeys(term.free, 0))
 
 
 def _latex(term: Term, primes: Mapping[str, int]) -> str:
@@ -22,9 +20,16 @@ def _latex(term: Term, primes: Mapping[str, int]) -> str:
         return " \\, ".join(_latex(part, primes) for part in term.terms) or "1"
     if isinstance(term, Ratio):
         return rf"\frac{{{_latex(term.numerator, primes)}}}{{{_latex(term.denominator, primes)}}}"
+    if isinstance(term, At):
+        where = rf"\mathrm{{{_escaped(term.name)}}} = \mathrm{{{term.setting}}}"
+        return rf"\left.{_latex(term.term, primes)}\right|_{{{where}}}"
     inner = {**primes, **{name: primes.get(name, -1) + 1 for name in term.over}}
     return rf"\sum_{{{_names(term.over, inner)}}} {_latex(term.term, inner)}"
 
 
 def _names(names: tuple[str, ...], primes: Mapping[str, int]) -> str:
-    return ", ".join(rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}" + "'" * primes.get(name, 0) for name in names)
+    return ", ".join(rf"\mathrm{{{_escaped(name)}}}" + "'" * primes.get(name, 0) for name in names)
+
+
+def _escaped(name: str) -> str:
+    return name.replace("_", r"\_")

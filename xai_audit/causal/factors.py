@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_audit.causal.graph import Names, sorted_names
-from xai_audit.causal.terms import Probability, Product, Ratio, Sum, Term
+from xai_audit.causal.terms import At, Probability, Product, Ratio, Sum, Term
 from xai_audit.errors import Refusal
 
 MOST_CELLS = 2_000_000
@@ -42,7 +42,11 @@ class Factor:
         return self.values.reshape([shape.get(name, 1) for name in names])
 
 
-def evaluate(term: Term, law: Factor) -> Factor:
+Settings = Mapping[tuple[str, str], int]
+"""Level that a named setting of a variable stands for."""
+
+
+def evaluate(term: Term, law: Factor, settings: Settings | None = None) -> Factor:
     """An estimand on a law over its variables.
 
     A cell that rests on a condition of probability 0 is NaN, and stays so in what is made of it, unless its weight is
@@ -51,10 +55,14 @@ def evaluate(term: Term, law: Factor) -> Factor:
     if isinstance(term, Probability):
         return _conditional(term, law)
     if isinstance(term, Product):
-        return multiplied([evaluate(part, law) for part in term.terms])
+        return multiplied([evaluate(part, law, settings) for part in term.terms])
     if isinstance(term, Ratio):
-        return _divided(evaluate(term.numerator, law), evaluate(term.denominator, law))
-    return _eliminated(term, law)
+        return _divided(evaluate(term.numerator, law, settings), evaluate(term.denominator, law, settings))
+    if isinstance(term, At):
+        found = evaluate(term.term, law, settings)
+        level = (settings or {})[term.name, term.setting]
+        return found.at({term.name: level}) if term.name in found.names else found
+    return _eliminated(term, law, settings)
 
 
 def _conditional(term: Probability, law: Factor) -> Factor:
@@ -83,10 +91,10 @@ def multiplied(factors: Sequence[Factor]) -> Factor:
     return Factor(names, made)
 
 
-def _eliminated(term: Sum, law: Factor) -> Factor:
+def _eliminated(term: Sum, law: Factor, settings: Settings | None) -> Factor:
     """A sum of products, one variable after another: the one that makes the smallest table first."""
     parts = term.term.terms if isinstance(term.term, Product) else (term.term,)
-    factors = [evaluate(part, law) for part in parts]
+    factors = [evaluate(part, law, settings) for part in parts]
     left = list(term.over)
     while left:
         name = min(left, key=lambda one: (_cells([f for f in factors if one in f.names]), one))

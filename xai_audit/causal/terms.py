@@ -60,7 +60,21 @@ class Ratio:
         return sorted_names((*self.numerator.free, *self.denominator.free))
 
 
-Term = Probability | Product | Sum | Ratio
+@dataclass(frozen=True)
+class At:
+    """A term with one variable at a named setting, such as the reference or the alternative of a contrast."""
+
+    term: Term
+    name: str
+    setting: str
+
+    @cached_property
+    def free(self) -> Names:
+        """Variables that it is a function of."""
+        return sorted_names(set(self.term.free) - {self.name})
+
+
+Term = Probability | Product | Sum | Ratio | At
 ONE = Product(())
 
 
