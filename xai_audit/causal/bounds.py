@@ -144,8 +144,8 @@ def _constraints(types: Types, kept: Sequence[Mapping[str, Response]], law: Fact
             places.setdefault((*setting, *cell), len(places))
             wanted.append(((*setting, *cell), float(probability)))
     b = np.zeros(len(places))
-    for cell, probability in wanted:
-        b[places[cell]] = probability
+    for cell, share in wanted:
+        b[places[cell]] = share
     shape = (len(places), len(kept))
     return csr_matrix((np.ones(len(rows)), (rows, columns)), shape=shape), b
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from xai_audit.causal.terms import Probability, Product, Ratio, Term
+from xai_audit.causal.terms import At, Probability, Product, Ratio, Term
 
 
 def latex(term: Term) -> str:
