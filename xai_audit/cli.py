@@ -216,6 +216,8 @@ def plan(spec: Path, as_json: bool, measure: bool, device: str, batch_size: int 
         return
     model = loaded.spec.model
     _plan_table(made, counts, estimate, "rows" if isinstance(model.input if model else None, TableInput) else "images")
+    if loaded.spec.audit.owner is None:
+        click.echo("No owner is declared: nobody is named who answers for this audit.")
 
 
 def _plan_table(made: Any, counts: Any, estimate: Any, unit: str) -> None:

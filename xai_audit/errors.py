@@ -33,6 +33,19 @@ class Problem:
         return f"{head} {sentence}"
 
 
+@dataclass(frozen=True)
+class CodedProblem(Problem):
+    """A Problem of a kind that has a name, as the causal part writes it.
+
+    `where` ends in `error[code] key.path`, `found` is one sentence and `fix` one remedy.
+    """
+
+    code: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.found}\n{self.excerpt} {self.fix}".rstrip()
+
+
 class AuditError(Exception):
     """Base of every error that a user can act on."""
 

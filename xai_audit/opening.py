@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -14,8 +15,11 @@ from xai_audit.data.slices import dataset_digest, members, slice_digest, source_
 from xai_audit.data.sources import Dataset, open_dataset
 from xai_audit.data.training import training_digest
 from xai_audit.evidence.canonical import canonical, sha256
-from xai_audit.model.weights import source_digest, weights_digest
+from xai_audit.graphs.read import edges_in_order
+from xai_audit.model.weights import code_digest, source_digest, weights_digest
 from xai_audit.plan import Counts
+from xai_audit.spec.causal_columns import require_columns
+from xai_audit.spec.causal_names import named_code
 from xai_audit.spec.concepts import folders_of
 from xai_audit.spec.export import normalised_text
 from xai_audit.spec.load import LoadedSpec
@@ -41,6 +45,8 @@ class Inputs:
     """sha256 of the weights file. Where the factory sets the weights itself: None, until a run has their state's."""
     source: str | None
     """Digest or version of the code that makes the model."""
+    code: Mapping[str, str] = field(default_factory=dict)
+    """Digest or version of the user's own code that the causal part names, by that name."""
 
     @property
     def spec(self) -> AuditSpec:
@@ -53,16 +59,25 @@ class Inputs:
         return Counts(len(self.dataset.ids), {name: len(indexes) for name, indexes in self.slices.items()})
 
     @property
+    def _meaning(self) -> dict[str, Any]:
+        """The normalised spec, the edges of a graph in an order of their own: the order in the file means nothing."""
+        whole: dict[str, Any] = json.loads(normalised_text(self.spec))
+        if self.spec.causal is not None:
+            whole["causal"]["edges"] = edges_in_order(self.spec.causal.edges)
+        return whole
+
+    @property
     def run_id(self) -> str:
         """First 12 hex digits of sha256 over normalised spec, model, data digests and package version."""
         parts = {
-            "spec": json.loads(normalised_text(self.spec)),
+            "spec": self._meaning,
             "weights": self.weights,
             "source": self.source,
             "data": dataset_digest(self.dataset, self.files),
             "training": self.training,
             "package": __version__,
             **({"concepts": dict(self.concepts)} if self.concepts else {}),
+            **({"code": dict(self.code)} if self.code else {}),
         }
         return sha256(canonical(parts).encode())[:12]
 
@@ -70,6 +85,7 @@ class Inputs:
 def open_slices(loaded: LoadedSpec) -> tuple[Dataset, dict[str, np.ndarray]]:
     """The cases and the members of each slice, from tables and listings alone."""
     dataset = open_dataset(loaded.spec, loaded.folder)
+    require_columns(loaded, tuple(map(str, dataset.frame.columns)), dataset.table.name)
     return dataset, {part.name: members(dataset, part) for part in loaded.spec.slices}
 
 
@@ -89,4 +105,13 @@ def digest_inputs(loaded: LoadedSpec, advance: Callable[[int], None] = lambda _:
     declared = loaded.spec.data.training
     training = training_digest(declared, loaded.folder) if declared else None
     folders = concept_digests(folders_of(loaded.spec), loaded.folder)
-    return Inputs(loaded, dataset, slices, files, digests, training, folders, weights, source)
+    code = _code_digests(loaded)
+    return Inputs(loaded, dataset, slices, files, digests, training, folders, weights, source, code)
+
+
+def _code_digests(loaded: LoadedSpec) -> dict[str, str]:
+    """Digests of the functions and classes of the user's own that the causal part names, sorted by name."""
+    causal = loaded.spec.causal
+    if causal is None:
+        return {}
+    return {name: code_digest(name, loaded.folder, where) for name, where in sorted(named_code(causal).items())}

@@ -116,6 +116,7 @@ def _carry_out(folder: Path, inputs: Inputs, plan: Plan, options: Options, progr
         plan,
         options.device,
         options.batch_size,
+        inputs.loaded.lines,
     )
     made = engine.work(progress)
     kept = read_steps(folder)

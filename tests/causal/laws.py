@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from xai_audit.causal.factors import Factor, multiplied
-from xai_audit.causal.graph import Graph
+from xai_audit.graphs.graph import Graph
 
 
 def random_graph(rng, count, arrows=0.5, arcs=0.3):

@@ -13,10 +13,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from laws import law, mechanisms, random_graph
 
-from xai_audit.causal.adjustment import AdjustmentSets, NotValid, adjustment_sets, check_adjustment
 from xai_audit.causal.factors import evaluate
-from xai_audit.causal.graph import Graph
-from xai_audit.causal.terms import Probability, product, total
+from xai_audit.graphs.adjustment import AdjustmentSets, NotValid, adjustment_sets, check_adjustment
+from xai_audit.graphs.graph import Graph
+from xai_audit.graphs.terms import Probability, product, total
 
 M_BIAS = Graph.of("abmxy", [("a", "x"), ("a", "m"), ("b", "m"), ("b", "y"), ("x", "y")])
 CHAIN = Graph.of("xmdy", [("x", "m"), ("m", "y"), ("m", "d")])

@@ -14,7 +14,7 @@ from laws import law, mechanisms
 
 from xai_audit.causal.bounds import Refuted, Target, bounds
 from xai_audit.causal.factors import Factor
-from xai_audit.causal.graph import Graph
+from xai_audit.graphs.graph import Graph
 
 INSTRUMENT = Graph.of("xyz", [("z", "x"), ("x", "y")], [("x", "y")])
 BOW = Graph.of("xy", [("x", "y")], [("x", "y")])

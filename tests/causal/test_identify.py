@@ -14,9 +14,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from laws import law, mechanisms, random_graph
 
 from xai_audit.causal.factors import evaluate
-from xai_audit.causal.graph import Graph
-from xai_audit.causal.identify import Hedge, Identified, identify
-from xai_audit.causal.terms import Probability, Sum
+from xai_audit.graphs.graph import Graph
+from xai_audit.graphs.identify import Hedge, Identified, identify
+from xai_audit.graphs.terms import Probability, Sum
 
 
 def truth(graph, tables, y, x, z):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xai_audit.causal.graph import Graph
 from xai_audit.causal.linear import LinearMechanism as M
 from xai_audit.causal.linear import LinearModel
 from xai_audit.errors import Refusal
+from xai_audit.graphs.graph import Graph
 
 GRAPH = Graph.of(
     ["load", "oil", "temp", "wear", "noise"],

@@ -14,9 +14,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from laws import law, mechanisms
 
 from xai_audit.causal.factors import evaluate
-from xai_audit.causal.graph import Graph
-from xai_audit.causal.identify import Hedge
-from xai_audit.causal.paths import (
+from xai_audit.graphs.graph import Graph
+from xai_audit.graphs.identify import Hedge
+from xai_audit.graphs.paths import (
     Mediation,
     RecantingDistrict,
     RecantingWitness,

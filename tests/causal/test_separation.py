@@ -13,8 +13,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from laws import law, mechanisms, random_graph
 
-from xai_audit.causal.graph import Graph
-from xai_audit.causal.separation import Independence, are_separated, implied_independences, inseparable_pairs, separator
+from xai_audit.graphs.graph import Graph
+from xai_audit.graphs.separation import Independence, are_separated, implied_independences, inseparable_pairs, separator
 
 
 def joined(graph, a, b, given):

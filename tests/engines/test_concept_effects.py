@@ -279,7 +279,7 @@ def test_whole_clusters_are_resampled(tmp_path: Path) -> None:
     record = record_of(run(spec), "concept_effect")
     units = [len(np.unique((np.arange(60) // 3)[labels_of(60) == number])) for number in range(3)]
     assert record.details["clusters"] == min(units)
-    assert any("clusters" in warning for warning in record.details["warnings"])
+    assert any("independent units" in warning for warning in record.details["warnings"])
 
 
 def test_a_layer_with_too_few_other_units_has_no_control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

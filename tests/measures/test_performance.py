@@ -246,7 +246,7 @@ def test_one_cluster_gives_no_interval():
 def test_few_clusters_are_warned_of():
     clusters = np.repeat(np.arange(19), 10)
     found = measured(accuracy, binary([1, 0] * 95, [0.9, 0.2, 0.4, 0.6, 0.8] * 38, clusters))
-    assert found.details["warnings"] == ["Only 19 clusters: intervals from fewer than 20 are too narrow."]
+    assert found.details["warnings"] == ["Only 19 independent units: intervals from fewer than 20 are too narrow."]
     assert found.details["clusters"] == 19
     enough = measured(accuracy, binary([1, 0] * 100, [0.9, 0.2, 0.4, 0.6, 0.8] * 40, np.repeat(np.arange(20), 10)))
     assert enough.details["warnings"] == []

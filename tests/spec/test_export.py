@@ -47,7 +47,7 @@ def test_schema_accepts_specs_and_their_normalised_form(path: Path) -> None:
 
 SHAPES = [
     "audience-not-yet", "baseline-blur-negative", "baseline-misspelt", "baseline-not-yet", "box-of-two",
-    "budget-as-text", "budget-zero", "causal-not-yet", "channels-two", "clauses-not-yet", "compute-as-text",
+    "budget-as-text", "budget-zero", "channels-two", "clauses-not-yet", "compute-as-text",
     "compute-misspelt", "compute-unknown-key", "confidence-in-percent", "criteria-as-mapping",
     "denominator-misspelt", "digest-too-short", "features-beside-size", "filter-with-list",
     "categories-as-numbers", "categories-of-one", "feature-as-number", "feature-key-misspelt", "features-as-mapping",
@@ -60,8 +60,8 @@ SHAPES = [
     "direction-as-text", "direction-without-weights", "dissection-of-few-shuffles", "mask-as-number",
     "mask-border-too-wide", "mask-boxes-of-three", "mask-boxes-without-image", "mask-key-misspelt",
     "maximisation-transform-misspelt", "tcav-classifier-misspelt", "tcav-of-few-runs", "tree-feature-of-no-kind",
-    "method-of-another-tool", "method-without-use", "misspelt-key", "misspelt-section", "no-because", "no-data",
-    "no-limit", "no-title", "no-version", "noise-zero", "number-as-text", "precision-misspelt", "query-not-yet",
+    "method-of-another-tool", "method-without-use", "misspelt-key", "misspelt-section", "no-because",
+    "no-limit", "no-title", "no-version", "noise-zero", "number-as-text", "precision-misspelt",
     "severity-unknown", "shap-evaluations-of-seven", "shap-mode-misspelt", "source-not-yet", "steps-misspelt",
     "synonym-of-limit", "target-not-yet",
     "task-misspelt-segmentation", "text-as-list", "top-k-misspelt", "top-k-zero", "two-limits", "unit-negative",

@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from scipy.optimize import linprog
 from scipy.sparse import csr_matrix
 
-from xai_audit.causal.factors import Factor
-from xai_audit.causal.graph import Graph, Names, sorted_names
+from xai_audit.causal.factors import DRAW, Factor, multiplied
 from xai_audit.errors import Refusal
+from xai_audit.graphs.graph import Graph, Names, sorted_names
 
 MOST_TYPES = 50_000
 """Joint response types of one district; with more the bounds are refused."""
-SLACK = 1e-9
 
 Array = NDArray[np.float64]
 Levels = Mapping[str, int]
@@ -105,14 +104,41 @@ def bounds(
     says which answers an assumption (such as monotone) leaves possible. Raises Refuted where no model has the law, and
     Refusal where there are too many types or another district is not fixed by the law.
     """
-    levels = dict(zip(law.names, law.values.shape, strict=True))
+    found = program(graph, law, targets, keeps)
+    costs, wanted = found.costs[0], found.wanted[0]
+    return Bounds(_solve(costs, found.matrix, wanted), -_solve(-costs, found.matrix, wanted))
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """The least and the largest costs @ p with matrix @ p = wanted, p >= 0: one program a law."""
+
+    costs: Array
+    """(laws, types)"""
+    matrix: csr_matrix
+    """(constraints, types); the same for every law."""
+    wanted: Array
+    """(laws, constraints)"""
+
+
+def program(
+    graph: Graph,
+    law: Factor,
+    targets: Sequence[Target],
+    keeps: Callable[[str, Response], bool] = lambda name, response: True,
+) -> Program:
+    """The linear program of `bounds`, for one law or for each draw of a factor over laws; the first says which
+    settings occur."""
+    levels = {name: n for name, n in zip(law.names, law.values.shape, strict=True) if name != DRAW}
+    laws = law if DRAW in law.names else Factor((DRAW, *law.names), law.values[None])
     (outcome,) = {target.outcome for target in targets}
     types = Types(graph, levels, graph.district_of(outcome))
     kept = types.allowed(keeps)
-    known = _KnownParts(graph, law, types.district)
+    if not kept:
+        raise Refuted
+    known = _KnownParts(graph, laws, types.district)
     costs = np.sum([_costs(types, kept, known, target) for target in targets], axis=0)
-    matrix, wanted = _constraints(types, kept, law)
-    return Bounds(_solve(costs, matrix, wanted), -_solve(-costs, matrix, wanted))
+    return Program(costs, *_constraints(types, kept, laws))
 
 
 def _solve(costs: Array, matrix: csr_matrix, wanted: Array) -> float:
@@ -120,32 +146,35 @@ def _solve(costs: Array, matrix: csr_matrix, wanted: Array) -> float:
     if found.status == 2:
         raise Refuted
     if found.status != 0:
-        raise Refusal("if_not_identified", f"a linear program that ended with: {found.message}", "an optimum", "")
+        raise Refusal(
+            "if_not_identified", f"a linear program that ended with: {found.message}", "an optimum", "Coarsen levels."
+        )
     return float(found.fun)
 
 
-def _constraints(types: Types, kept: Sequence[Mapping[str, Response]], law: Factor) -> tuple[csr_matrix, Array]:
+def _constraints(types: Types, kept: Sequence[Mapping[str, Response]], laws: Factor) -> tuple[csr_matrix, Array]:
     """For each setting of the district's parents: the types that answer with a combination have its probability."""
-    q = district_law(types.graph, law, types.district)
+    q = district_law(types.graph, laws, types.district)
     rows, columns, wanted = [], [], []
     settings = list(combinations_of(*(range(types.levels[name]) for name in types.outside)))
     places: dict[tuple[int, ...], int] = {}
     for setting in settings:
         given = dict(zip(types.outside, setting, strict=True))
         part = q.at(given)
-        if np.isnan(part.values).any():
+        if np.isnan(part.values[0]).any():
             continue  # a setting that never occurs says nothing
+        values = np.where(np.isnan(part.values), part.values[0], part.values)
         for column, type_ in enumerate(kept):
             found = answers(type_, types.graph, given)
-            cell = (*setting, *(found[name] for name in part.names))
+            cell = (*setting, *(found[name] for name in part.names if name != DRAW))
             rows.append(places.setdefault(cell, len(places)))
             columns.append(column)
-        for cell, probability in np.ndenumerate(part.values):
-            places.setdefault((*setting, *cell), len(places))
-            wanted.append(((*setting, *cell), float(probability)))
-    b = np.zeros(len(places))
-    for cell, share in wanted:
-        b[places[cell]] = share
+        for where in np.ndindex(values.shape[1:]):
+            places.setdefault((*setting, *where), len(places))
+            wanted.append(((*setting, *where), values[(slice(None), *where)]))
+    b = np.zeros((len(q.values), len(places)))
+    for cell, shares in wanted:
+        b[:, places[cell]] = shares
     shape = (len(places), len(kept))
     return csr_matrix((np.ones(len(rows)), (rows, columns)), shape=shape), b
 
@@ -153,11 +182,11 @@ def _constraints(types: Types, kept: Sequence[Mapping[str, Response]], law: Fact
 def district_law(graph: Graph, law: Factor, district: Names) -> Factor:
     """Q[district]: the product of P(v | what its law depends on before it) (Tian and Pearl, 2002)."""
     from xai_audit.causal.factors import evaluate
-    from xai_audit.causal.identify import before
-    from xai_audit.causal.terms import Probability, product
+    from xai_audit.graphs.identify import before
+    from xai_audit.graphs.terms import Probability, product
 
     found = evaluate(product(Probability((name,), before(graph, name)) for name in district), law)
-    beyond = [name for name in found.names if name not in {*district, *graph.parents(district)}]
+    beyond = [name for name in found.names if name not in {DRAW, *district, *graph.parents(district)}]
     return found.at(dict.fromkeys(beyond, 0)) if beyond else found
 
 
@@ -191,11 +220,15 @@ class _KnownParts:
 
 
 def _costs(types: Types, kept: Sequence[Mapping[str, Response]], known: _KnownParts, target: Target) -> Array:
-    costs = np.zeros(len(kept))
-    settings = known.settings(target.do)
-    for place, type_ in enumerate(kept):
-        for given, factors in settings:
+    """(laws, types): how much of the target each type gives."""
+    costs = np.zeros((len(known.law.values), len(kept)))
+    for given, factors in known.settings(target.do):
+        seen: dict[tuple[int, ...], Array] = {}
+        for place, type_ in enumerate(kept):
             found = answers(type_, types.graph, given)
-            weight = float(np.prod([f.at({name: found[name] for name in f.names}).values for f in factors]))
-            costs[place] += weight * target.weights[found[target.outcome]]
+            key = tuple(found[name] for name in types.graph.variables)
+            if key not in seen:
+                parts = [f.at({name: found[name] for name in f.names if name != DRAW}) for f in factors]
+                seen[key] = np.asarray(multiplied(parts).values) * target.weights[found[target.outcome]]
+            costs[:, place] += seen[key]
     return costs

@@ -14,8 +14,9 @@ from scipy.optimize import linprog
 
 from xai_audit.causal.bounds import MOST_TYPES, Bounds, Response, Types
 from xai_audit.causal.factors import Factor, multiplied
-from xai_audit.causal.graph import Graph, Names, sorted_names
+from xai_audit.causal.joint_answers import Seen, Term, joint_bounds
 from xai_audit.errors import Refusal
+from xai_audit.graphs.graph import Graph, Names, sorted_names
 
 Array = NDArray[np.float64]
 Point = Mapping[str, int]
@@ -29,6 +30,22 @@ CERTAIN = 1e-12
 def keep_all(name: str, response: Response) -> bool:
     """Nothing is assumed."""
     return True
+
+
+def monotone_answers(graph: Graph, edges: Sequence[tuple[str, str, bool]]) -> Keeps:
+    """Only answers of each outcome that never fall with a cause, or never rise, of (cause, outcome, whether rising)."""
+    if not edges:
+        return keep_all
+
+    def keeps(name: str, response: Response) -> bool:
+        for cause, outcome, rises in edges:
+            if outcome == name:
+                steps = np.diff(response, axis=graph.parents_of(name).index(cause))
+                if (steps < 0).any() if rises else (steps > 0).any():
+                    return False
+        return True
+
+    return keeps
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,20 +99,73 @@ def counterfactual(
 
     Tables fix how often each level follows its causes, not which units would answer otherwise. Variables that the
     change does not reach keep their values. Where it reaches one variable that its causes do not settle, the bounds are
-    those of a linear program over its response types; where it reaches several, all facts must be known. Raises Refusal
-    for facts of probability 0, and where neither holds.
+    those of a linear program over its response types; where it reaches several, those of all their joint answers.
+    Raises Refusal for facts of probability 0, and where there are too many answers.
     """
     if model.probability(facts) <= CERTAIN:
         shown = ", ".join(f"{name} {level}" for name, level in facts.items())
-        raise Refusal("given", f"facts that the mechanisms never produce ({shown})", "facts that can occur", "")
+        raise Refusal(
+            "given", f"facts that the mechanisms never produce ({shown})", "facts that can occur", "Correct them."
+        )
     reached = _reached(model.graph, do, on)
     open_ = [name for name in reached if not model.is_certain(name)]
     if len(open_) <= 1:
         return _one_open(model, facts, do, on, weights, open_, keeps)
     if set(facts) >= set(model.graph.ancestors((on,))):
         return _all_known(model, facts, do, on, weights, reached, keeps)
-    found = f"{', '.join(open_)}, which all may answer otherwise, and facts that are not known of every cause"
-    raise Refusal("given", found, "one such variable, or all facts", "Give more facts, or ask for the mean effect.")
+    graph = model.graph
+
+    def row(name: str, setting: tuple[int, ...]) -> Array:
+        return model.row(name, dict(zip(graph.parents_of(name), setting, strict=True)))
+
+    def kept(name: str) -> list[Response] | None:
+        if keeps is keep_all:
+            return None
+        every = Types(graph, model.levels, (name,)).responses(name)
+        found = [one for one in every if keeps(name, one)]
+        return None if len(found) == len(every) else found
+
+    found = joint_bounds(_terms(model, facts, do, on, weights, open_), row, kept)
+    chance = model.probability(facts)
+    return Bounds(max(found.low / chance, min(weights)), min(found.high / chance, max(weights)))
+
+
+def _terms(
+    model: DiscreteModel, facts: Point, do: Point, on: str, weights: Sequence[float], open_: Sequence[str]
+) -> list[Term]:
+    """The mean of `weights` times the chance of the facts, as a sum over what both worlds may come to."""
+    graph = model.graph
+    found: list[Term] = []
+    reached = _reached(graph, do, on)
+    names = graph.ancestors((*facts, on, *do))
+    for unit in _completions(model, facts, names):
+        rest = prod(float(model.row(name, unit)[unit[name]]) for name in names if name not in open_)
+        stack: list[tuple[int, dict[str, int], dict[str, Seen]]] = [(0, {**unit, **do}, {})] if rest > 0 else []
+        while stack:
+            place, world, seen = stack.pop()
+            if place == len(reached):
+                if weights[world[on]] != 0:
+                    found.append((rest * weights[world[on]], seen))
+                continue
+            name = reached[place]
+            before, after = _of_parents(graph, name, unit), _of_parents(graph, name, world)
+            if name not in open_:
+                stack.append((place + 1, {**world, name: int(np.argmax(model.row(name, world)))}, seen))
+            elif before == after:
+                one = {**seen, name: ((before, unit[name]),)}
+                stack.append((place + 1, {**world, name: unit[name]}, one))
+            else:
+                for level in range(model.levels[name]):
+                    pair = tuple(sorted(((before, unit[name]), (after, level))))
+                    stack.append((place + 1, {**world, name: level}, {**seen, name: pair}))
+            if len(found) > MOST_TYPES:
+                raise Refusal(
+                    "given",
+                    "too many ways in which both worlds may come out",
+                    f"at most {MOST_TYPES:,}",
+                    "Give more facts.",
+                )
+    return found
 
 
 def _reached(graph: Graph, do: Point, on: str) -> Names:
@@ -108,7 +178,9 @@ def _reached(graph: Graph, do: Point, on: str) -> Names:
 def _completions(model: DiscreteModel, facts: Point, names: Sequence[str]) -> Iterator[dict[str, int]]:
     left = [name for name in names if name not in facts]
     if prod(model.levels[name] for name in left) > MOST_TYPES:
-        raise Refusal("given", f"{len(left)} variables without a fact", "fewer combinations of levels", "")
+        raise Refusal(
+            "given", f"{len(left)} variables without a fact", "fewer combinations of levels", "Give more facts."
+        )
     for values in combinations_of(*(range(model.levels[name]) for name in left)):
         yield {**{name: facts[name] for name in names if name in facts}, **dict(zip(left, values, strict=True))}
 
@@ -176,7 +248,12 @@ def _all_known(
     settings = _settings(model, facts, do, reached)
     corners = [_corners(model, name, facts, setting, keeps) for name, setting in settings]
     if prod(len(each) for each in corners) > MOST_TYPES:
-        raise Refusal("given", "too many ways in which the unit could have answered", f"at most {MOST_TYPES:,}", "")
+        raise Refusal(
+            "given",
+            "too many ways in which the unit could have answered",
+            f"at most {MOST_TYPES:,}",
+            "Give more facts.",
+        )
     found = []
     for chosen in combinations_of(*corners):
         rows = dict(zip(settings, chosen, strict=True))

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_audit.causal.graph import Names, sorted_names
-from xai_audit.causal.terms import At, Probability, Product, Ratio, Sum, Term
 from xai_audit.errors import Refusal
+from xai_audit.graphs.graph import Names, sorted_names
+from xai_audit.graphs.terms import At, Probability, Product, Ratio, Sum, Term
 
 MOST_CELLS = 2_000_000
 """Cells of one table; with more an estimand is refused."""
 
+DRAW = ""
+"""Name of an axis that runs over laws, such as those of bootstrap draws; it is never summed over."""
+
 Array = NDArray[np.float64]
+
+
+class Law(Protocol):
+    """What an estimand is evaluated on: its conditional probabilities."""
+
+    def conditional(self, term: Probability) -> Factor:
+        """P(of | given) at every combination of levels; NaN where the condition has probability 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +47,11 @@ class Factor:
         where = tuple(levels.get(name, slice(None)) for name in self.names)
         return Factor(tuple(name for name in self.names if name not in levels), np.asarray(self.values[where]))
 
+    def conditional(self, term: Probability) -> Factor:
+        """P(of | given) of a joint law, NaN where the condition has probability 0."""
+        joint = self.total(tuple(name for name in self.names if name not in (DRAW, *term.free)))
+        return divided(joint, joint.total(term.of)) if term.given else joint
+
     def along(self, names: Names) -> Array:
         """The values with one axis for each of `names`, length 1 where the factor has none."""
         shape = dict(zip(self.names, self.values.shape, strict=True))
@@ -46,18 +62,18 @@ Settings = Mapping[tuple[str, str], int]
 """Level that a named setting of a variable stands for."""
 
 
-def evaluate(term: Term, law: Factor, settings: Settings | None = None) -> Factor:
+def evaluate(term: Term, law: Law, settings: Settings | None = None) -> Factor:
     """An estimand on a law over its variables.
 
     A cell that rests on a condition of probability 0 is NaN, and stays so in what is made of it, unless its weight is
     exactly 0. Raises Refusal where a table would have more than 2,000,000 cells.
     """
     if isinstance(term, Probability):
-        return _conditional(term, law)
+        return law.conditional(term)
     if isinstance(term, Product):
         return multiplied([evaluate(part, law, settings) for part in term.terms])
     if isinstance(term, Ratio):
-        return _divided(evaluate(term.numerator, law, settings), evaluate(term.denominator, law, settings))
+        return divided(evaluate(term.numerator, law, settings), evaluate(term.denominator, law, settings))
     if isinstance(term, At):
         found = evaluate(term.term, law, settings)
         level = (settings or {})[term.name, term.setting]
@@ -65,14 +81,8 @@ def evaluate(term: Term, law: Factor, settings: Settings | None = None) -> Facto
     return _eliminated(term, law, settings)
 
 
-def _conditional(term: Probability, law: Factor) -> Factor:
-    joint = law.total(tuple(name for name in law.names if name not in term.free))
-    if not term.given:
-        return joint
-    return _divided(joint, joint.total(term.of))
-
-
-def _divided(above: Factor, below: Factor) -> Factor:
+def divided(above: Factor, below: Factor) -> Factor:
+    """One factor over another; NaN where the other is 0."""
     names = sorted_names((*above.names, *below.names))
     check_size(names, (above, below))
     numerator, denominator = np.broadcast_arrays(above.along(names), below.along(names))
@@ -91,7 +101,7 @@ def multiplied(factors: Sequence[Factor]) -> Factor:
     return Factor(names, made)
 
 
-def _eliminated(term: Sum, law: Factor, settings: Settings | None) -> Factor:
+def _eliminated(term: Sum, law: Law, settings: Settings | None) -> Factor:
     """A sum of products, one variable after another: the one that makes the smallest table first."""
     parts = term.term.terms if isinstance(term.term, Product) else (term.term,)
     factors = [evaluate(part, law, settings) for part in parts]
@@ -106,7 +116,7 @@ def _eliminated(term: Sum, law: Factor, settings: Settings | None) -> Factor:
 
 
 def _lengths(factors: Sequence[Factor]) -> dict[str, int]:
-    return {name: n for f in factors for name, n in zip(f.names, f.values.shape, strict=True)}
+    return {name: n for f in factors for name, n in zip(f.names, f.values.shape, strict=True) if name != DRAW}
 
 
 def _cells(factors: Sequence[Factor]) -> int:

@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_audit.causal.graph import Graph
 from xai_audit.errors import Refusal
+from xai_audit.graphs.graph import Graph
 
 Array = NDArray[np.float64]
 SMALLEST_SHARE = 1e-12
@@ -51,7 +51,9 @@ class Gaussian:
         scale = max(float(np.abs(values).max()), 1.0)
         if np.abs(among @ inverse @ surprise - surprise).max() > 1e-9 * scale:
             shown = ", ".join(f"{name} {value:g}" for name, value in facts.items())
-            raise Refusal("given", f"{shown}, which the mechanisms cannot produce", "facts that can occur", "")
+            raise Refusal(
+                "given", f"{shown}, which the mechanisms cannot produce", "facts that can occur", "Correct them."
+            )
         return Gaussian(
             self.names, self.mean + across @ inverse @ surprise, self.covariance - across @ inverse @ across.T
         )

@@ -18,7 +18,7 @@ class EValue:
 
 
 def e_value(risk_ratio: float) -> float:
-    """RR + sqrt(RR (RR - 1)) for RR of 1 or more; a ratio below 1 is inverted first."""
+    """RR + sqrt(RR (RR - 1)) for RR of 1 or more; a ratio below 1 is inverted first. ValueError at 0 and below."""
     if not (math.isfinite(risk_ratio) and risk_ratio > 0):
         raise ValueError("a risk ratio is a number above 0")
     ratio = max(risk_ratio, 1 / risk_ratio)
@@ -26,7 +26,7 @@ def e_value(risk_ratio: float) -> float:
 
 
 def e_values(risk_ratio: float, low: float, high: float) -> EValue:
-    """The E-value of a risk ratio and of the end of its interval nearer to 1."""
+    """The E-value of a risk ratio and of the end of its interval nearer to 1. ValueError outside the interval."""
     if not low <= risk_ratio <= high:
         raise ValueError("the interval must hold the risk ratio")
     nearer = 1.0 if low <= 1 <= high else low if low > 1 else high
@@ -46,7 +46,10 @@ class Robustness:
 
 
 def robustness(estimate: float, standard_error: float, dof: int, q: float = 1.0, alpha: float = 0.05) -> Robustness:
-    """F = q |t| / sqrt(dof); RV = (sqrt(f^4 + 4 f^2) - f^2) / 2; at alpha with f less t_crit / sqrt(dof - 1)."""
+    """F = q |t| / sqrt(dof); RV = (sqrt(f^4 + 4 f^2) - f^2) / 2; at alpha with f less t_crit / sqrt(dof - 1).
+
+    Raises ValueError without a standard error, or below two degrees of freedom.
+    """
     if standard_error <= 0 or dof < 2:
         raise ValueError("a standard error above 0 and two degrees of freedom or more are needed")
     t = abs(estimate / standard_error)
@@ -57,3 +60,43 @@ def robustness(estimate: float, standard_error: float, dof: int, q: float = 1.0,
 
 def _value(f: float) -> float:
     return (math.sqrt(f**4 + 4 * f**2) - f**2) / 2
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What would be left of an estimate beside a cause some times as strong as a covariate that is there."""
+
+    times: float
+    r2_treatment: float
+    """Share of the treatment's residual variance that such a cause explains."""
+    r2_outcome: float
+    """Share of the outcome's; cut to 1, which `is_cut` says."""
+    is_cut: bool
+    estimate: float
+    standard_error: float
+    low: float
+    high: float
+
+
+def benchmark(
+    fit: tuple[float, float, int], covariate: tuple[float, float], times: float, alpha: float = 0.05
+) -> Benchmark | None:
+    """The adjusted estimate beside a cause `times` as strong as a covariate (Cinelli and Hazlett 2020, section 4.4).
+
+    `fit`: estimate, classical standard error, degrees of freedom. `covariate`: its partial R2 with the treatment, and
+    with the outcome given the treatment. None where no cause can be that strong: it would explain all of the treatment.
+    """
+    estimate, error, dof = fit
+    with_treatment, with_outcome = covariate
+    r2_treatment = times * with_treatment / (1 - with_treatment)
+    if r2_treatment >= 1 or times * with_treatment >= 1:
+        return None
+    shared = times * with_treatment**2 / ((1 - times * with_treatment) * (1 - with_treatment))
+    raw = ((math.sqrt(times) + math.sqrt(shared)) / math.sqrt(max(1 - shared, 1e-12))) ** 2
+    raw *= with_outcome / (1 - with_outcome)
+    r2_outcome = min(raw, 1.0)
+    bias = error * math.sqrt(dof) * math.sqrt(r2_outcome * r2_treatment / (1 - r2_treatment))
+    left = math.copysign(1.0, estimate) * (abs(estimate) - bias)
+    spread = error * math.sqrt((1 - r2_outcome) / (1 - r2_treatment)) * math.sqrt(dof / (dof - 1))
+    half = float(stats.t.ppf(1 - alpha / 2, dof - 1)) * spread
+    return Benchmark(times, r2_treatment, r2_outcome, raw > 1, left, spread, left - half, left + half)

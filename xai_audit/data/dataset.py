@@ -57,7 +57,7 @@ class Dataset:
     @property
     def has_images(self) -> bool:
         """Whether there is an image to look at."""
-        return self.source not in ("predictions", "table")
+        return self.source not in ("predictions", "table", "none")
 
     def picture(self, index: int) -> Picture:
         """The image of a case with the digest of its file's bytes and the conversions made."""

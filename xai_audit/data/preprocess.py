@@ -53,6 +53,8 @@ def prepare(image: NDArray[np.generic], model_input: ModelInput) -> NDArray[np.f
 def prepare_mask(mask: NDArray[np.bool_], model_input: ModelInput) -> NDArray[np.bool_]:
     """The mask in the model's geometry, (H, W), nearest neighbour; it may have become empty."""
     plan = geometry((mask.shape[0], mask.shape[1]), model_input)
+    if mask.shape == plan.resized:
+        return np.array(plan.crop(mask), dtype=np.bool_, order="C")
     height, width = plan.resized
     plane = Image.fromarray(mask.astype(np.uint8) * 255).resize((width, height), Image.Resampling.NEAREST)
     return np.ascontiguousarray(np.asarray(plan.crop(np.asarray(plane)), dtype=np.uint8) > 0)

@@ -21,9 +21,9 @@ from xai_audit.spec.schema import Slice
 
 def members(dataset: Dataset, part: Slice) -> NDArray[np.int64]:
     """Indexes of the cases in a slice, ascending. Raises DataError for an unknown column, a comparison of two kinds of
-    value, or an empty slice."""
+    value, or an empty slice; of an audit without data every slice is empty."""
     indexes = np.flatnonzero(selected(dataset.table, part.where, f"slices.{part.name}.where"))
-    if not len(indexes):
+    if not len(indexes) and dataset.source != "none":
         raise DataError(
             f"slices.{part.name}",
             f"no case among {len(dataset.ids)}{_after(dataset)} with {_conditions(part)}",

@@ -19,21 +19,25 @@ from xai_audit.data.dataset import Dataset
 from xai_audit.data.features import read_features, text_columns
 from xai_audit.data.file_pixels import FilePixels
 from xai_audit.data.folders import list_classes, require_folder
+from xai_audit.data.generated import open_generator
 from xai_audit.data.labels import RowProblems, class_labels, flags, numbers
 from xai_audit.data.mask_columns import in_columns, mask_boxes, mask_files
 from xai_audit.data.pixels import NoPixels
 from xai_audit.data.rows import Rows, assemble
 from xai_audit.data.scores import stored_scores
 from xai_audit.data.tables import Table, read_table
+from xai_audit.data.units import open_units, table_of, without_cases
 from xai_audit.errors import DataError
 from xai_audit.evidence.paths import resolve
 from xai_audit.spec.schema import (
     Arrays,
     AuditSpec,
+    Generator,
     ImageFolder,
     ImageTable,
     Input,
     Model,
+    NoSource,
     Predictions,
     Source,
 )
@@ -49,8 +53,12 @@ def open_dataset(spec: AuditSpec, folder: Path) -> Dataset:
     `data.on_bad_case` is record: then they are in `Dataset.bad`.
     """
     source = spec.data.source
+    if isinstance(source, NoSource):
+        return without_cases()
     if isinstance(source, Predictions):
         return _open_predictions(spec, source, folder)
+    if isinstance(source, TableSource) and spec.model is None and spec.causal is not None:
+        return open_units(spec, source, folder)
     if spec.model is None:
         raise DataError(
             "data.source",
@@ -61,6 +69,8 @@ def open_dataset(spec: AuditSpec, folder: Path) -> Dataset:
     _require_same_kind(source, spec.model.input)
     if isinstance(source, Arrays):
         return open_array_source(spec, source, folder)
+    if isinstance(source, Generator):
+        return open_generator(spec, source)
     if isinstance(source, TableSource):
         return _open_features(spec, source, spec.model, folder)
     return _open_folder(spec, source, folder) if isinstance(source, ImageFolder) else _open_table(spec, source, folder)
@@ -142,10 +152,10 @@ def _open_features(spec: AuditSpec, source: TableSource, model: Model, folder: P
     as_text = {source.id or ""} | text_columns(model.input)
     if isinstance(source.label, str) and spec.task != "regression":
         as_text.add(source.label)
-    path = resolve(source.table, folder, "data.source.table")
-    table = read_table(path, source.table, as_text, spec.data.missing_codes)
+    table = table_of(source, folder, as_text, spec.data.missing_codes)
     problems = RowProblems()
     features = read_features(table, model.input, problems)
+    assert source.label is not None, "a model's table declares its label"
     labels = _labels(table, source.label, spec.task, spec.classes, model.outputs or (), problems)
     ids = _ids(table, _shown(spec, source.id), "data.source.id")
     return assemble(Rows(table, ids, labels, problems, NoPixels(), features=features), spec)

@@ -33,8 +33,10 @@ from xai_audit.model.steady import rows_to_try
 from xai_audit.plan import Plan, Step, with_facts
 from xai_audit.spec.schema import AuditSpec
 from xai_audit.spec.tables import TableInput
+from xai_audit.spec.yaml_nodes import Path as KeyPath
+from xai_audit.spec.yaml_nodes import Positions
 
-JUDGES_PARENTS = ("probe", "quality")
+JUDGES_PARENTS = ("probe", "quality", "cause_beside_attribution")
 """Kinds of step that look at their parents' failures themselves: one failed method is not the failure of the others."""
 
 
@@ -77,6 +79,8 @@ class Engine:
     device: str
     batch_size: int | None
     """None: as many as the device's default."""
+    lines: Positions | None = None
+    """Where each key of the spec stands; None where its text is not at hand."""
 
     @property
     def threads(self) -> int:
@@ -116,6 +120,12 @@ class Engine:
         known = set(self.source.ids)
         bad = [BadCase(b["id"], b["problem"]) for b in profile.details["bad_cases"] if b["id"] in known]
         return self.source.without(bad) if bad else self.source
+
+    @cached_property
+    def _digests(self) -> tuple[str, ...]:
+        """Those of the readable cases."""
+        by_id = dict(zip(self.source.ids, self.digests, strict=True))
+        return tuple(by_id[case] for case in self._dataset.ids)
 
     @property
     def precision(self) -> str:
@@ -232,7 +242,7 @@ class Engine:
             spec=self.spec,
             spec_folder=self.spec_folder,
             dataset=self.source if is_first else self._dataset,
-            digests=self.digests,
+            digests=self.digests if is_first else self._digests,
             slices={part.name: members(self.source, part) for part in self.spec.slices} if is_first else self._slices,
             model=self.model,
             limits=self.limits,
@@ -242,7 +252,11 @@ class Engine:
             profile=profile or {},
             read=lambda step: read_step(self.folder, kept[step]),
             report=self._report_failure,
+            spec_line=self._spec_line,
         )
+
+    def _spec_line(self, path: KeyPath) -> int | None:
+        return None if self.lines is None else self.lines.place(path).line
 
     def _report_failure(self, step: Step, error: Exception) -> None:
         text = "".join(traceback.format_exception(error))

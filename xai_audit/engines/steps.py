@@ -34,6 +34,7 @@ from xai_audit.plan.quality import CONTROL
 from xai_audit.spec.schema import AuditSpec, ModelInput
 from xai_audit.spec.schema import Predictions as PredictionsSource
 from xai_audit.spec.tables import TableInput
+from xai_audit.spec.yaml_nodes import Path as KeyPath
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Context:
     dataset: Dataset
     """The readable cases."""
     digests: Sequence[str]
-    """Digest of each case of the source, for the data profile, which sees all of them."""
+    """Digest of each case."""
     slices: Mapping[str, np.ndarray]
     model: AuditedModel | None
     limits: Limits
@@ -60,6 +61,8 @@ class Context:
     """A kept step, by id."""
     report: Callable[[Step, Exception], None]
     """Keeps the traceback of a step that failed alone."""
+    spec_line: Callable[[KeyPath], int | None] = lambda path: None
+    """Line of the spec where a path of keys begins; None where the text is not at hand."""
 
     @property
     def input(self) -> ModelInput:
@@ -135,6 +138,10 @@ _ELSEWHERE = {
     "tcav": "xai_audit.engines.scanning:scan_unit",
     "maximisation": "xai_audit.engines.maximising:maximisation_unit",
     "concept_effect": "xai_audit.engines.concept_effects:effect_unit",
+    "causal_graph": "xai_audit.engines.causal:graph_unit",
+    "causal_query": "xai_audit.engines.causal:query_unit",
+    "severity": "xai_audit.engines.severity:severity_unit",
+    "cause_beside_attribution": "xai_audit.engines.beside:beside_unit",
 }
 """Kinds of step whose work is in a module of its own: it takes the context and the unit."""
 

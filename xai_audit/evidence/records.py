@@ -27,12 +27,18 @@ StepKind = Literal[
     "tcav",
     "maximisation",
     "concept_effect",
+    "causal_graph",
+    "causal_query",
+    "severity",
+    "cause_beside_attribution",
 ]
 """What a step does. probe: asks the net for a check of explanations; quality: what the check comes to on a slice;
 global: what single explanations come to on a slice. scan: one pass over whole slices for all
 methods that read units or concepts, each of which has a step of its own; concept_effect: what scores lose without the
-units of a concept."""
-IntervalKind = Literal["wilson", "bootstrap", "none"]
+units of a concept. causal_graph: what the declared graph implies, and what the data say to it; causal_query: one
+question about cause; severity: what an operator does at rising strength; cause_beside_attribution: where methods look
+beside what changes the score."""
+IntervalKind = Literal["wilson", "bootstrap", "analytic", "exact", "bounds", "none"]
 
 
 @dataclass(frozen=True)
@@ -41,8 +47,10 @@ class Value:
 
     `interval` says how low and high came about: `wilson` from successes of trials, `bootstrap` as percentiles of the
     draws stored in the step's arrays under the name `draws` (a one-dimensional float64 array), `none` where a number
-    has no interval. `status` is `undefined` where the number does not exist (`reason` says why); then estimate, low
-    and high are None.
+    has no interval. Of causal answers also `analytic`: estimate and standard error with Student's t of `dof` (None:
+    normal); `exact`: exact under a stated law, low and high are the estimate; `bounds`: no estimate, `bounds` is the
+    set that the data leave, low and high cover it, from `draws` of shape (2, n) where the law is not exact. `status`
+    is `undefined` where the number does not exist (`reason` says why); then estimate, low and high are None.
     """
 
     name: str
@@ -60,6 +68,9 @@ class Value:
     reason: str = ""
     label: str = ""
     """What the number belongs to when a step has several of one name: a class name, a bin."""
+    standard_error: float | None = None
+    dof: int | None = None
+    bounds: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

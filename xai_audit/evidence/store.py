@@ -59,13 +59,18 @@ def record_from_json(entry: dict[str, Any]) -> Evidence:
     return Evidence(
         **{
             **entry,
-            "values": tuple(Value(**value) for value in entry["values"]),
+            "values": tuple(_value(value) for value in entry["values"]),
             "arrays": tuple(ArrayRef(a["name"], a["dtype"], tuple(a["shape"])) for a in entry["arrays"]),
             "passes": Passes(**entry["passes"]),
             "failure": Failure(**entry["failure"]) if entry["failure"] else None,
             "parents": tuple(entry["parents"]),
         }
     )
+
+
+def _value(entry: dict[str, Any]) -> Value:
+    bounds = entry.get("bounds")
+    return Value(**{**entry, "bounds": None if bounds is None else tuple(bounds)})
 
 
 def _array_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:

@@ -121,6 +121,7 @@ def profile(
         ],
         "missing_in_filters": _missing_in_filters(dataset, spec, good),
         "limits": [*_limits(dataset, spec, near, alike, training, gathered), *(rows.notes if rows else ())],
+        **({} if spec.has_scores else {"scored": False}),
         **(table_details(dataset.without(gathered.bad), spec) if dataset.features is not None else {}),
     }
     return Profile(_values(dataset, good, bad, copies, near, overlap), details, bad, colour)
@@ -291,6 +292,8 @@ def _limits(
     if dataset.features is not None:
         undeclared = ["No training data declared: an overlap with them was not looked for."]
         return said + (undeclared if spec.data.training is None else [])
+    if dataset.source == "table":
+        return said
     if not dataset.has_images:
         return [*said, "Images were not looked at: the source holds stored predictions."]
     said.append(

@@ -34,6 +34,13 @@ class Interval:
     high: float
 
 
+def few_clusters(count: int) -> tuple[str, ...]:
+    """What is to be said of so few independent units; nothing of enough."""
+    if count >= FEW_CLUSTERS:
+        return ()
+    return (f"Only {count} independent units: intervals from fewer than {FEW_CLUSTERS} are too narrow.",)
+
+
 def tail(confidence: float) -> float:
     """The share that an interval leaves on either side."""
     return (1 - confidence) / 2
@@ -81,6 +88,28 @@ def score_p(successes: int, trials: int, limit: float, side: Side) -> float:
     return 0.5 * math.erfc(z / math.sqrt(2))
 
 
+def student(estimate: float, standard_error: float, dof: int | None, confidence: float = CONFIDENCE) -> Interval:
+    """The estimate, and a quantile times its standard error on either side: of Student's t with `dof`, else normal."""
+    from scipy.stats import norm
+    from scipy.stats import t as students
+
+    at = 1 - tail(confidence)
+    half = float(norm.ppf(at) if dof is None else students.ppf(at, dof)) * standard_error
+    return Interval(estimate - half, estimate + half)
+
+
+def t_p(estimate: float, standard_error: float, dof: int | None, limit: float, side: Side) -> float:
+    """One-sided p that the number lies on `side` of the limit; the test that `student` inverts."""
+    from scipy.stats import norm
+    from scipy.stats import t as students
+
+    distance = estimate - limit if side == "above" else limit - estimate
+    if standard_error == 0:
+        return 0.0 if distance >= 0 else 1.0
+    z = distance / standard_error
+    return float(norm.sf(z) if dof is None else students.sf(z, dof))
+
+
 def bootstrap_p(draws: NDArray[np.float64], limit: float, side: Side) -> float:
     """(1 + draws on the wrong side) / (draws + 1) (Davison and Hinkley 1997, section 4.2)."""
     wrong = draws < limit if side == "above" else draws > limit
@@ -90,6 +119,18 @@ def bootstrap_p(draws: NDArray[np.float64], limit: float, side: Side) -> float:
 def is_met(p: float, confidence: float) -> bool:
     """Whether a one-sided p reaches the level of an interval of this confidence."""
     return p <= tail(confidence) * (1 + _ROUNDING)
+
+
+def benjamini_hochberg(p_values: list[float]) -> list[float]:
+    """Adjusted p-values in the given order (Benjamini and Hochberg, JRSS B 1995)."""
+    m = len(p_values)
+    adjusted = [0.0] * m
+    lowest = 1.0
+    ordered = sorted(range(m), key=p_values.__getitem__)
+    for rank, index in reversed(list(enumerate(ordered, start=1))):
+        lowest = min(lowest, m / rank * p_values[index])
+        adjusted[index] = lowest
+    return adjusted
 
 
 def holm(p_values: list[float]) -> list[float]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_audit.evidence.records import Value
-from xai_audit.measures.intervals import CONFIDENCE, FEW_CLUSTERS, LEAST_CLUSTERS, RESAMPLES, percentile, wilson
+from xai_audit.measures.intervals import CONFIDENCE, LEAST_CLUSTERS, RESAMPLES, few_clusters, percentile, wilson
 
 UNDEFINED_DRAWS_ALLOWED = 0.05
 """Share of resamples in which a number may not exist before its interval does not either."""
@@ -84,8 +84,7 @@ def gather(
         found["undefined_draws"] = lost
     if clusters is not None:
         found["clusters"] = count = len(np.unique(clusters))
-        if count < FEW_CLUSTERS:
-            warnings.append(f"Only {count} clusters: intervals from fewer than {FEW_CLUSTERS} are too narrow.")
+        warnings += few_clusters(count)
     return Measured(tuple(values), arrays, {**details, **found, "warnings": warnings}, rows or {})
 
 

@@ -63,7 +63,7 @@ def suspected(dataset: Dataset, spec: AuditSpec) -> list[dict[str, Any]]:
     source = spec.data.source
     labels: Sequence[str] = ()
     if isinstance(source, TableSource):
-        labels = (source.label,) if isinstance(source.label, str) else source.label
+        labels = (source.label,) if isinstance(source.label, str) else source.label or ()
     names = {*labels, getattr(source, "id", None), spec.data.cluster, *text_columns(_input(spec))}
     columns = [str(name) for name in dataset.frame.columns if name not in names]
     return suspects_of(dataset.frame, columns, spec.data.show.withhold)

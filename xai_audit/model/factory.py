@@ -51,14 +51,14 @@ def build_module(model: Model, folder: Path) -> nn.Module:
     return original if isinstance(original, nn.Module) else made
 
 
-def find_factory(factory: str, folder: Path) -> Callable[..., object]:
-    """The callable that a factory path names. Raises ModelError."""
+def find_factory(factory: str, folder: Path, where: str = "model.factory") -> Callable[..., object]:
+    """The callable that a dotted path, or file.py:name, names; `where` is the key that holds it. Raises ModelError."""
     if is_file_factory(factory):
         name = factory.rpartition(":")[2]
-        module = _module_from_file(factory, folder)
+        module = _module_from_file(factory, folder, where)
     else:
         place, _, name = factory.replace(":", ".").rpartition(".")
-        module = _module_from_path(place, folder)
+        module = _module_from_path(place, folder, where)
     found = getattr(module, name, None)
     if callable(found):
         return found  # type: ignore[no-any-return]
@@ -66,14 +66,12 @@ def find_factory(factory: str, folder: Path) -> Callable[..., object]:
     near = difflib.get_close_matches(name, functions, 3) or sorted(functions)[:5]
     hint = f"Did you mean {', '.join(near)}?" if near else "Define the function."
     expected = f"a function {name} in {factory.removesuffix(name).rstrip('.:')}"
-    raise ModelError(
-        "model.factory", "no such function" if found is None else f"a {type(found).__name__}", expected, hint
-    )
+    raise ModelError(where, "no such function" if found is None else f"a {type(found).__name__}", expected, hint)
 
 
-def _module_from_file(factory: str, folder: Path) -> ModuleType:
+def _module_from_file(factory: str, folder: Path, where: str) -> ModuleType:
     """The file's module under a name of its own; neither sys.path nor a folder of bytecode is left behind."""
-    path = factory_file(factory, folder)
+    path = factory_file(factory, folder, where)
     source = path.read_bytes()
     name = f"{FACTORY_PREFIX}{hashlib.sha256(str(path).encode() + source).hexdigest()[:16]}"
     module = ModuleType(name)
@@ -83,23 +81,19 @@ def _module_from_file(factory: str, folder: Path) -> ModuleType:
         exec(compile(source, str(path), "exec", dont_inherit=True), module.__dict__)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise code_error(
-            error, "model.factory", f"{factory.rpartition(':')[0]} cannot be read as Python", folder
-        ) from error
+        raise code_error(error, where, f"{factory.rpartition(':')[0]} cannot be read as Python", folder) from error
     return module
 
 
-def _module_from_path(place: str, folder: Path) -> ModuleType:
+def _module_from_path(place: str, folder: Path, where: str) -> ModuleType:
     try:
         return importlib.import_module(place)
     except (Exception, SystemExit) as error:
         missing = getattr(error, "name", None)
         if isinstance(error, ModuleNotFoundError) and missing and f"{place}.".startswith(f"{missing}."):
-            fix = f"Install the package of {missing!r}, or correct `model.factory`; or write file.py:function."
-            raise ModelError(
-                "model.factory", f"no module {missing!r}", "an importable package.module.function", fix
-            ) from error
-        raise code_error(error, "model.factory", f"importing {place} failed", folder) from error
+            fix = f"Install the package of {missing!r}, or correct the path; or write file.py:function."
+            raise ModelError(where, f"no module {missing!r}", "an importable package.module.function", fix) from error
+        raise code_error(error, where, f"importing {place} failed", folder) from error
 
 
 def _check_arguments(factory: Callable[..., object], model: Model, arguments: Mapping[str, object]) -> None:

@@ -48,17 +48,23 @@ def weights_digest(model: Model, folder: Path) -> str | None:
 
 
 def source_digest(model: Model, folder: Path) -> str:
-    """What the factory's code is: sha256 of its file, or name and version of the distribution that it comes from.
+    """What the factory's code is, as `code_digest` says."""
+    return code_digest(model.factory, folder, "model.factory")
 
-    Code on the path that belongs to no distribution counts as the files of its top package.
+
+def code_digest(name: str, folder: Path, where: str) -> str:
+    """What a function's code is: sha256 of its file, or name and version of the distribution that it comes from.
+
+    Code on the path that belongs to no distribution counts as the files of its top package. `where` is the key that
+    names the function. Raises ModelError where there is no such code.
     """
-    if is_file_factory(model.factory):
-        return file_sha256(factory_file(model.factory, folder))
-    top = model.factory.replace(":", ".").split(".")[0]
+    if is_file_factory(name):
+        return file_sha256(factory_file(name, folder, where))
+    top = name.replace(":", ".").split(".")[0]
     distributions = sorted(set(importlib.metadata.packages_distributions().get(top, ())))
     if distributions:
         return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in distributions)
-    return _package_digest(top)
+    return _package_digest(top, where)
 
 
 def is_file_factory(factory: str) -> bool:
@@ -66,26 +72,26 @@ def is_file_factory(factory: str) -> bool:
     return ".py:" in factory
 
 
-def factory_file(factory: str, folder: Path) -> Path:
+def factory_file(factory: str, folder: Path, where: str = "model.factory") -> Path:
     """The file of a `file.py:function` factory. Raises ModelError when it is missing or outside the spec's folder."""
     name = factory.rpartition(":")[0]
     home = folder.resolve()
     path = (home / name).resolve()
     if not path.is_relative_to(home):
         fix = "Put the file beside the spec, or install it as a package and name its dotted path."
-        raise ModelError("model.factory", f"{name}, outside the spec's folder", "a file in the spec's folder", fix)
+        raise ModelError(where, f"{name}, outside the spec's folder", "a file in the spec's folder", fix)
     if not path.is_file():
         near = ", ".join(sorted(entry.name for entry in home.glob("*.py"))[:5]) or "none"
-        fix = f"Correct `model.factory`. Python files beside the spec: {near}."
-        raise ModelError("model.factory", f"no file {name}", "a Python file beside the spec", fix)
+        fix = f"Correct `{where}`. Python files beside the spec: {near}."
+        raise ModelError(where, f"no file {name}", "a Python file beside the spec", fix)
     return path
 
 
-def _package_digest(top: str) -> str:
+def _package_digest(top: str, where: str) -> str:
     found = importlib.util.find_spec(top)
     if found is None:
-        fix = f"Install the package that holds {top!r}, or correct `model.factory`."
-        raise ModelError("model.factory", f"no package {top!r}", "an installed package, or file.py:function", fix)
+        fix = f"Install the package that holds {top!r}, or correct `{where}`."
+        raise ModelError(where, f"no package {top!r}", "an installed package, or file.py:function", fix)
     roots = [Path(place) for place in found.submodule_search_locations or ()]
     digest = hashlib.sha256()
     for root in roots:

@@ -18,6 +18,7 @@ from xai_audit.explain.cost import (
     pass_passes,
     query_costs,
 )
+from xai_audit.plan.causal import causal_steps
 from xai_audit.plan.concepts import concept_steps, effect_cost
 from xai_audit.plan.fairness import fairness_steps
 from xai_audit.plan.global_views import global_steps
@@ -82,7 +83,16 @@ def make_plan(spec: AuditSpec, counts: Counts) -> Plan:
         steps += quality_steps(spec, measure_uses(spec), chosen, profile, explanations)
         steps += global_steps(spec, chosen, explanations)
     steps += reason_steps(spec, counts, predictions, profile)
+    steps += causal_steps(spec, counts, profile, predictions, steps)
+    steps = [step for step in steps if step not in _without_cases(spec, profile, predictions)]
     return with_facts(Plan(tuple(steps)), spec)
+
+
+def _without_cases(spec: AuditSpec, profile: Step, predictions: Step) -> tuple[Step, ...]:
+    """Steps that a causal audit without data, or without scores, has no use for."""
+    if not spec.has_cases:
+        return (profile, predictions)
+    return () if spec.has_scores else (predictions,)
 
 
 def _inputs(spec: AuditSpec) -> dict[str, Any]:

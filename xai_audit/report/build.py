@@ -25,6 +25,7 @@ from xai_audit.report.document import (
 from xai_audit.report.numbers import Numbers
 from xai_audit.report.sections import (
     annex,
+    causal,
     cover,
     data,
     declared,
@@ -59,7 +60,7 @@ OUTLINE: tuple[Part, ...] = (
     Part("performance", performance.section),
     Part("robustness", missing.robustness),
     Part("explanations", explanations.section),
-    Part("causal", missing.causal),
+    Part("causal", causal.causal),
     Part("failures", failures.section),
     Part("requirements", missing.requirements),
     Part("statements", missing.statements),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from xai_audit.errors import RenderError
 from xai_audit.evidence.records import Evidence, Value
 from xai_audit.report.catalogue import Catalogue
-from xai_audit.report.document import Sentence, Span
+from xai_audit.report.document import Image, Sentence, Span
 from xai_audit.report.numbers import Mark, Numbers
 from xai_audit.spec.base import Text
 from xai_audit.spec.schema import AuditSpec, text_in
@@ -178,6 +178,11 @@ class Context:
         from xai_audit.verdict.trust import trust_of
 
         return {(each.method, each.slice): each for each in trust_of(self.spec, self.run.records)}
+
+    @cached_property
+    def drawn(self) -> dict[str, Image]:
+        """Graphs that were drawn for this report, by what is in them; one is drawn once."""
+        return {}
 
     @cached_property
     def broken(self) -> tuple[Evidence, ...]:

@@ -159,6 +159,10 @@ class Numbers:
             return f"{mantissa} × 10^{self._digits(place, 0)}"
         return self._digits(number, max(0, significant - 1 - place))
 
+    def fixed(self, number: float, decimals: int) -> str:
+        """A number with so many decimals."""
+        return self._digits(number, decimals)
+
     def tick(self, number: float, *, is_percent: bool) -> str:
         """A number at an axis, without digits that say nothing."""
         exact = Decimal(repr(round(float(number), 6)))

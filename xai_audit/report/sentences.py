@@ -6,6 +6,8 @@ import datetime
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from xai_audit.report.causal_cards import causal_sentences
+from xai_audit.report.causal_criteria import query_statement, query_what
 from xai_audit.report.concept_sentences import concept_sentences
 from xai_audit.report.context import FINDINGS, SPEC, Context, Part, cite, heading, joined, name, number, strong
 from xai_audit.report.document import Sentence, Span
@@ -41,6 +43,8 @@ def finding_sentences(context: Context, finding: Finding) -> tuple[Sentence, ...
         return (trust_state(context, finding), trust_sentence(context, finding), _evidence_alone(context, finding))
     if finding.kind == "concept":
         return concept_sentences(context, finding)
+    if finding.kind == "causal":
+        return causal_sentences(context, finding)
     return (step_sentence if finding.kind == "step" else observation_sentence)(context, finding)
 
 
@@ -70,6 +74,8 @@ def brief_sentences(context: Context, finding: Finding) -> tuple[Sentence, ...]:
         return (trust_state(context, finding), evidence)
     if finding.kind == "concept":
         return concept_sentences(context, finding, brief=True)
+    if finding.kind == "causal":
+        return causal_sentences(context, finding)
     return observation_sentence(context, finding)
 
 
@@ -108,6 +114,9 @@ def _evidence_alone(context: Context, finding: Finding) -> Sentence:
 def statement(context: Context, finding: Finding, *, brief: bool = False) -> Sentence:
     """Subject, number with unit, interval and confidence, n; or why there is no number."""
     where = subject(context, finding)
+    asked = query_statement(context, finding) if finding.query is not None else None
+    if asked is not None and (finding.unwaived or finding.verdict) not in _WITHOUT_NUMBER:
+        return asked
     if (finding.underlying or finding.reason) == "too_few":
         return context.say("finding.too_few", subject=where, so_far=_so_far(context, finding), **_few(context, finding))
     if finding.estimate is None or (finding.unwaived or finding.verdict) in _WITHOUT_NUMBER:
@@ -135,6 +144,8 @@ def subject(context: Context, finding: Finding) -> Sentence:
 
 def what(context: Context, finding: Finding) -> Sentence:
     """Which measure, of which method, mask and class."""
+    if finding.query is not None:
+        return query_what(context, finding)
     parts: dict[str, Part] = {"measure": (Span(context.measure_name(finding.measure or "")),)}
     key = "finding.what.plain"
     if finding.measure in OF_CONCEPTS:

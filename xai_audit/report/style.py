@@ -86,6 +86,19 @@ def svg(figure: Figure) -> bytes:
     return out.getvalue()
 
 
+def svg_at_once(figure: Figure) -> bytes:
+    """The same of a figure whose parts stand where they were put: it is drawn once, and not first to be laid out."""
+    import matplotlib
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    out = io.BytesIO()
+    with matplotlib.rc_context(_LOOK):
+        figure.patch.set_alpha(0.0)
+        canvas: Any = FigureCanvasSVG(figure)
+        canvas.print_svg(out, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    return out.getvalue()
+
+
 def quiet(axes: Axes, grid: str = "x") -> None:
     """Light grid lines in one direction and no ticks in the other."""
     axes.grid(visible=True, axis=grid)  # type: ignore[arg-type]

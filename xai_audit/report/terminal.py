@@ -30,7 +30,7 @@ def findings_table(findings: Sequence[Finding], console: Console | None = None) 
     for line in _trust(findings):
         console.print(line, highlight=False, markup=False)
     for finding in findings:
-        if finding.kind in ("observation", "concept"):
+        if finding.kind in ("observation", "concept", "causal"):
             console.print(f"Note: {finding.detail}", highlight=False, markup=False)
 
 
@@ -62,6 +62,8 @@ def _table(judged: Sequence[Finding]) -> Table:
 def _what(finding: Finding) -> str:
     parts = [
         finding.measure or "",
+        f"query {finding.query}" if finding.query else "",
+        f"({finding.part})" if finding.part else "",
         f"of {finding.method}" if finding.method else "",
         f"in {finding.mask}" if finding.mask else "",
         f"for {finding.concept}" if finding.concept else "",
@@ -72,6 +74,8 @@ def _what(finding: Finding) -> str:
 def _found(finding: Finding) -> str:
     if finding.estimate is None:
         return finding.detail
+    if finding.is_exact:
+        return f"{finding.estimate:.6g}, exact"
     interval = "" if finding.low is None or finding.high is None else f" ({finding.low:.3f} to {finding.high:.3f})"
     return f"{finding.estimate:.3f}{interval}, n {finding.n}"
 

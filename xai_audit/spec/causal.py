@@ -370,6 +370,9 @@ class Query(Strict):
     """For counterfactual_fairness: paths that the auditor calls unfair."""
     tolerance: Annotated[FiniteFloat, Field(ge=0)] | None = None
     """For counterfactual_fairness: change of the score that is let pass."""
+    bins: dict[Variable_, Annotated[int, Field(ge=2, le=200)]] = {}
+    """Range variables that are cut into so many groups of equally many units; answers at twice and half as many are
+    printed beside."""
     experimental: dict[Literal["ref", "alt"], Share] = {}
     """For pn_ps: rates of a trial."""
     inputs: Published | None = None
@@ -422,20 +425,47 @@ class CausalChecks(Strict):
     equivalent_graphs: EquivalentGraphs = EquivalentGraphs()
     overlap: Overlap = Overlap()
     sensitivity: tuple[Literal["e_value", "robustness_value", "tipping_point", "marginal"], ...] = ()
+    marginal_factors: tuple[Annotated[FiniteFloat, Field(ge=1)], ...] = (1.5, 2.0, 3.0)
+    """With sensitivity: marginal: by how much an unmeasured cause may change the odds of being treated."""
     refuters: tuple[Refuter, ...] = ()
     negative_controls: tuple[Variable_, ...] = ()
     family: Family = Family()
     missing_edges: Literal["require", "note"] = "note"
 
 
+class Severity(Strict):
+    """What an operator does at rising strength: accuracy, score and explanation by slice."""
+
+    via: Identifier
+    """The operator."""
+    levels: Annotated[tuple[FiniteFloat, ...], Field(min_length=2)]
+    """Settings of its variable, from weak to strong."""
+    slices: tuple[str, ...] | None = None
+    """Slices; default: every slice."""
+    methods: tuple[str, ...] = ()
+    """Names of explanation methods whose maps are compared with those of the picture as it is."""
+
+
 class Causal(Strict):
     """A structural causal graph with its queries."""
 
     author: Author | None = None
+    """Whose claim the graph is."""
     variables: Annotated[dict[Variable_, CausalVariable], Field(min_length=1)]
+    """What the graph is about, by name."""
     edges: tuple[str, ...]
+    """a -> b: direct cause; a <-> b: unmeasured common cause."""
     mechanisms: dict[Variable_, Mechanism] = {}
+    """By variable: how it comes about from its direct causes; default: unknown."""
     operators: dict[Identifier, Operator] = {}
+    """Ways to set a variable in a picture."""
     missing_edges_reason: dict[str, Text] = {}
+    """An absent edge, a -> b: why there is none."""
+    complete_cases: Text | None = None
+    """Why rows with a missing value may be left out; without it a missing value stops what needs it."""
     queries: tuple[Query, ...] = ()
+    """Questions about cause."""
+    severity: tuple[Severity, ...] = ()
+    """Operators at rising strength."""
     checks: CausalChecks = CausalChecks()
+    """What is tested of graph and answers."""

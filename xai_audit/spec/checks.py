@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from xai_audit.registry import LANGUAGES, MEASURE_GROUPS, MEASURES, METHODS, PARTS, MeasureEntry, PartEntry
 from xai_audit.spec import (
+    checks_causal,
     checks_concept_limits,
     checks_concepts,
     checks_fairness,
@@ -38,6 +39,7 @@ from xai_audit.spec.schema import (
     MeasureUse,
     Model,
     ModelInput,
+    NoSource,
     Predictions,
 )
 from xai_audit.spec.sections import Sections
@@ -75,6 +77,7 @@ def check(sections: Sections) -> list[Mistake]:
         *(found for index, use in sections.methods.items() for found in _method(sections, index, use)),
         *(found for index, use in sections.measures.items() for found in _measure(sections, index, use)),
         *(found for index, criterion in sections.criteria.items() for found in _criterion(sections, index, criterion)),
+        *checks_causal.check(sections),
         *checks_concepts.check(sections),
         *checks_concept_limits.check(sections),
         *checks_fairness.check(sections),
@@ -90,10 +93,10 @@ def check(sections: Sections) -> list[Mistake]:
 
 
 def _audit(sections: Sections) -> Iterator[Mistake]:
-    if "causal" in sections.raw:
-        yield not_yet(("causal",), "causal", at_key=True)
     if sections.audit is None:
         return
+    if sections.audit.owner is None and not sections.has("causal") and not sections.has("audit", "owner"):
+        yield Mistake(("audit", "owner"), "no key `owner`", "`owner`, which is required", "Add `owner: ...`.")
     if sections.audit.frameworks:
         yield not_yet(("audit", "frameworks"), "audit.frameworks", at_key=True)
     if not sections.audit.languages:
@@ -198,16 +201,24 @@ def _variables(value: object, path: Path) -> Iterator[Mistake]:
 
 
 def _parts_fit(sections: Sections) -> Iterator[Mistake]:
-    """A model where one is needed, and nothing that needs one where there is none."""
+    """Data and a model where they are needed, and nothing that needs a model where there is none."""
+    if not sections.has("data") and (sections.has("model") or not sections.has("causal")):
+        yield Mistake(("data",), "no key `data`", "`data`, which is required", "Add `data: ...`.")
     stored = sections.data is not None and isinstance(sections.data.source, Predictions)
     if stored and sections.has("model"):
         fix = "Remove `model`, or name images under data.source."
         yield Mistake(("model",), "a model beside stored predictions", "one of the two", fix, at_key=True)
-    elif sections.data is not None and not stored and not sections.has("model"):
+    elif (
+        sections.has("data")
+        and sections.data is not None
+        and not stored
+        and not sections.has("model")
+        and not _needs_no_model(sections)
+    ):
         fix = "Add `model:`, or audit stored scores with `kind: predictions`."
         expected = "a model: it is needed unless source.kind is predictions"
         yield Mistake(("data", "source", "kind"), "no `model`", expected, fix)
-    if not sections.has("model") and stored:
+    if not sections.has("model") and (stored or _needs_no_model(sections)):
         unused = {
             "methods": (bool(sections.raw.get("methods")), "explanations need a model"),
             "cases": (sections.cases != Cases(), "only explanations choose cases"),
@@ -220,6 +231,13 @@ def _parts_fit(sections: Sections) -> Iterator[Mistake]:
     if stored and sections.data is not None and sections.data.masks:
         fix = "Remove it; masks are read beside images."
         yield Mistake(("data", "masks"), "masks for stored predictions", "no `masks`", fix, at_key=True)
+
+
+def _needs_no_model(sections: Sections) -> bool:
+    """Whether the audit is about cause, and its data, if any, are a table."""
+    return sections.has("causal") and (
+        sections.data is None or isinstance(sections.data.source, TableSource | NoSource)
+    )
 
 
 def _input(sections: Sections) -> Iterator[Mistake]:
@@ -281,6 +299,9 @@ def _labels(source: object, model: Model) -> Iterator[Mistake]:
     if not isinstance(source, ImageTable | TableSource) or checks_tables.is_of_pictures(source, model):
         return
     path: Path = ("data", "source", "label")
+    if source.label is None:
+        yield Mistake(path, "no key `label`", "`label`, which is required", "Add `label: ...`.")
+        return
     if isinstance(source.label, tuple) and not is_of_labels:
         fix = "Name the one column that holds the label."
         yield Mistake(path, f"a list of {len(source.label)}", f"one column for task {model.task}", fix)
@@ -546,12 +567,15 @@ def _criterion(sections: Sections, index: int, criterion: Criterion) -> Iterator
     path: Path = ("criteria", index)
     slices = sections.names("slices", "name") if sections.has("slices") else ["all"]
     are_known = not sections.has("slices") or sections.are_named("slices", "name")
+    if criterion.query is not None:
+        yield from _dates(criterion, path)
+        return
     if criterion.slice not in slices and are_known:
         yield unknown((*path, "slice"), criterion.slice, slices, "Add the slice under `slices:` or correct the name.")
     if criterion.clauses:
         yield not_yet((*path, "clauses"), "criteria.clauses", at_key=True)
     classes = _classes(sections)
-    if classes is not None and criterion.measure not in checks_concept_limits.OF_CONCEPTS:
+    if classes is not None and criterion.asked not in checks_concept_limits.OF_CONCEPTS:
         yield from _class(classes, criterion.class_, (*path, "class"))
     yield from _dates(criterion, path)
     yield from _criterion_measure(sections, criterion, path)
@@ -568,18 +592,18 @@ def _dates(criterion: Criterion, path: Path) -> Iterator[Mistake]:
 def _criterion_measure(sections: Sections, criterion: Criterion, path: Path) -> Iterator[Mistake]:
     at: Path = (*path, "measure")
     declared = _declared(sections)
-    if criterion.measure in MEASURE_GROUPS:
+    if criterion.asked in MEASURE_GROUPS:
         fix = "A criterion is about one measure: name one of the group."
-        yield Mistake(at, quoted(criterion.measure), one_of(MEASURE_GROUPS[criterion.measure]), fix)
+        yield Mistake(at, quoted(criterion.asked), one_of(MEASURE_GROUPS[criterion.asked]), fix)
         return
     are_known = sections.are_named("measures", "use")
-    part = _PARTS.get(criterion.measure)
-    measure = criterion.measure if part is None else part.of
+    part = _PARTS.get(criterion.asked)
+    measure = criterion.asked if part is None else part.of
     if measure not in _MEASURES:
-        if criterion.measure not in (*declared, *sections.names("measures", "use")):
+        if criterion.measure is not None and criterion.asked not in (*declared, *sections.names("measures", "use")):
             names = [name for name in declared if name in _MEASURES] or _fitting(sections)
             names += [entry.name for entry in PARTS if entry.of in names]
-            yield unknown(at, criterion.measure, names, "Correct the name.", kind="measure")
+            yield unknown(at, criterion.asked, names, "Correct the name.", kind="measure")
         return
     entry = _MEASURES[measure]
     if entry.unit == "cases":
@@ -608,14 +632,14 @@ def _class_is_measured(sections: Sections, criterion: Criterion, path: Path) -> 
     """A class for which the measure gives no value of its own could only end in `not_run`."""
     if criterion.class_ not in (_classes(sections) or ()) or _task(sections) in (None, "multi_label"):
         return
-    if criterion.measure in _OF_THE_WHOLE:
+    if criterion.asked in _OF_THE_WHOLE:
         fix = "Remove it, or use sensitivity, which is measured for a class."
-        yield Mistake(path, f"`class` for {criterion.measure}", "no `class`: it is one number", fix, at_key=True)
+        yield Mistake(path, f"`class` for {criterion.asked}", "no `class`: it is one number", fix, at_key=True)
         return
-    uses = [use for use in sections.measures.values() if criterion.measure in MEASURE_GROUPS.get(use.use, (use.use,))]
+    uses = [use for use in sections.measures.values() if criterion.asked in MEASURE_GROUPS.get(use.use, (use.use,))]
     positives = [use.positive for use in uses if use.positive is not None]
     if positives and len(positives) == len(uses) and criterion.class_ not in positives:
-        fix = f"Correct the name, or declare {criterion.measure} for that class too."
+        fix = f"Correct the name, or declare {criterion.asked} for that class too."
         yield Mistake(path, quoted(criterion.class_), one_of(positives), fix)
 
 
@@ -662,14 +686,14 @@ def _ends(low: float | None, high: float | None) -> str:
 
 def _where_it_looks(sections: Sections, criterion: Criterion, path: Path) -> Iterator[Mistake]:
     """A criterion about a map: which method's, inside which mask, and over enough cases."""
-    uses = [use for use in sections.measures.values() if use.use == criterion.measure]
+    uses = [use for use in sections.measures.values() if use.use == criterion.asked]
     methods = [name for use in uses for name in use.methods or ()] or _mapping_methods(sections)
     masks = [use.mask for use in uses if use.mask is not None] or _masks(sections)
     for key, names in (("method", methods), ("mask", masks)):
         name = getattr(criterion, key)
         if name is None and names is not None and len(names) > 1 and not sections.has(*path, key):
             fix = f"Add `{key}:` to say which one the limit is for."
-            yield Mistake((*path, key), f"no `{key}` for {criterion.measure}", one_of(names), fix)
+            yield Mistake((*path, key), f"no `{key}` for {criterion.asked}", one_of(names), fix)
         elif key == "method" and name is not None and names and name not in names:
             yield _no_relevance(sections, name, names, (*path, key))
         elif name is not None and names and name not in names:

@@ -30,11 +30,11 @@ def check(sections: Sections) -> Iterator[Mistake]:
             yield from _measure(sections, use, ("measures", index))
     for index, criterion in sections.criteria.items():
         path: Path = ("criteria", index)
-        if criterion.measure in OF_CONCEPTS:
+        if criterion.asked in OF_CONCEPTS:
             yield from _criterion(sections, criterion, path)
-        elif criterion.concept is not None and criterion.measure in (entry.name for entry in MEASURES):
+        elif criterion.concept is not None and criterion.asked in (entry.name for entry in MEASURES):
             fix = f"Remove it, or limit {OF_CONCEPTS[0]}, {OF_CONCEPTS[1]} or {OF_CONCEPTS[2]}."
-            found = f"`concept` for {criterion.measure}"
+            found = f"`concept` for {criterion.asked}"
             yield Mistake((*path, "concept"), found, "no `concept`", fix, at_key=True)
 
 
@@ -73,22 +73,22 @@ def _other(sections: Sections, measure: str, name: str, fitting: dict[str, Metho
 def _criterion(sections: Sections, criterion: Criterion, path: Path) -> Iterator[Mistake]:
     if criterion.mask is not None:
         fix = "Remove it; the concept is named by `concept`."
-        yield Mistake((*path, "mask"), f"`mask` for {criterion.measure}", "no `mask`", fix, at_key=True)
-    if criterion.measure == "concept_iou" and criterion.class_ is not None:
+        yield Mistake((*path, "mask"), f"`mask` for {criterion.asked}", "no `mask`", fix, at_key=True)
+    if criterion.asked == "concept_iou" and criterion.class_ is not None:
         fix = "Remove it: an overlap is the same whatever the class."
         yield Mistake((*path, "class"), "`class` for concept_iou", "no `class`", fix, at_key=True)
-    yield from _without_effect(sections, criterion.measure, (*path, "measure"))
+    yield from _without_effect(sections, criterion.asked, (*path, "measure"))
     if not are_read(sections):
         return
-    fitting = methods_of(sections, _GIVEN_BY[criterion.measure])
+    fitting = methods_of(sections, _GIVEN_BY[criterion.asked])
     if not fitting:
-        yield _absent(criterion.measure, (*path, "measure"))
+        yield _absent(criterion.asked, (*path, "measure"))
     elif criterion.method is None and len(fitting) > 1:
         if not sections.has(*path, "method"):
             fix = "Add `method:` to say which one the limit is for."
-            yield Mistake((*path, "method"), f"no `method` for {criterion.measure}", one_of(fitting), fix)
+            yield Mistake((*path, "method"), f"no `method` for {criterion.asked}", one_of(fitting), fix)
     elif criterion.method is not None and criterion.method not in fitting:
-        yield _other(sections, criterion.measure, criterion.method, fitting, (*path, "method"))
+        yield _other(sections, criterion.asked, criterion.method, fitting, (*path, "method"))
     else:
         yield from _of(sections, criterion, fitting[criterion.method or next(iter(fitting))], path)
 
@@ -99,11 +99,11 @@ def _of(sections: Sections, criterion: Criterion, method: NetworkDissection | Tc
     if criterion.concept is None and not sections.has(*path, "concept"):
         expected = one_of(concepts) if concepts else "the name of a concept"
         fix = "Add `concept:` to say which one the limit is for."
-        yield Mistake((*path, "concept"), f"no `concept` for {criterion.measure}", expected, fix)
+        yield Mistake((*path, "concept"), f"no `concept` for {criterion.asked}", expected, fix)
     elif criterion.concept is not None and concepts is not None and criterion.concept not in concepts:
         fix = f"Add it to the concepts of {method.label}, or correct the name."
         yield unknown((*path, "concept"), criterion.concept, concepts, fix)
-    if criterion.measure != "concept_iou":
+    if criterion.asked != "concept_iou":
         yield from _class(sections, criterion, method, (*path, "class"))
     known = slice_names(sections)
     if criterion.slice != method.slice and known is not None and {criterion.slice, method.slice} <= set(known):
@@ -119,6 +119,6 @@ def _class(sections: Sections, criterion: Criterion, method: NetworkDissection |
         if not sections.has(*path):
             expected = one_of(tested) if tested else "the name of a class"
             fix = "Add `class:` to say whose score is meant."
-            yield Mistake(path, f"no `class` for {criterion.measure}", expected, fix)
+            yield Mistake(path, f"no `class` for {criterion.asked}", expected, fix)
     elif every and tested and criterion.class_ not in tested and set(tested) <= set(every):
         yield unknown(path, criterion.class_, tested, f"Name one whose score {method.label} reads.")

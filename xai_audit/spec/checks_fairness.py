@@ -20,8 +20,8 @@ def check(sections: Sections) -> Iterator[Mistake]:
         if use.use in _FAIRNESS:
             yield from _measure(sections, use, ("measures", index))
     for index, criterion in sections.criteria.items():
-        part = _PARTS.get(criterion.measure)
-        measure = criterion.measure if part is None else part.of
+        part = _PARTS.get(criterion.asked)
+        measure = criterion.asked if part is None else part.of
         if measure in _FAIRNESS:
             yield from _criterion(sections, criterion, measure, ("criteria", index))
 
@@ -83,7 +83,7 @@ def _criterion(sections: Sections, criterion: Criterion, measure: str, path: Pat
         fix = f"List `slices:` at each {measure}, so that one of them has {quoted(criterion.slice)}."
         expected = "one reference"
         yield Mistake(at, f"{quoted(criterion.slice)}, which is compared with {references}", expected, fix)
-    elif criterion.measure in _PARTS and on_slice[0].reference == criterion.slice:
+    elif criterion.asked in _PARTS and on_slice[0].reference == criterion.slice:
         others = [name for name in on_slice[0].slices or sections.names("slices", "name") if name != criterion.slice]
         fix = "Name the slice that is compared with it."
         expected = one_of(others) if others else "another slice than the reference"

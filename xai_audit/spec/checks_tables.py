@@ -73,7 +73,7 @@ def _source(data: Data, model: Model) -> Iterator[Mistake]:
 
 
 def _columns(data: Data, source: TableSource, given: TableInput) -> Iterator[Mistake]:
-    labels = (source.label,) if isinstance(source.label, str) else source.label
+    labels = (source.label,) if isinstance(source.label, str) else source.label or ()
     for place, feature in enumerate(given.features):
         path: Path = ("model", "input", "features", place)
         if feature.column in labels:

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from xai_audit.registry import LANGUAGES, MEASURE_GROUPS, MEASURES, PARTS
-from xai_audit.spec import base, methods, schema, tables
+from xai_audit.spec import base, causal, methods, schema, tables
 from xai_audit.spec.base import Strict
 from xai_audit.spec.schema import AuditSpec
 
-_GRAMMAR = (base, tables, methods, schema)
+_GRAMMAR = (base, tables, causal, methods, schema)
 """Modules whose classes are parts of the grammar."""
 _NOT_IN_YAML = re.compile("[\x7f-\xa0\u2028\u2029\ufeff\ufffe\uffff]")
 """What JSON may hold as it is and YAML may not, or would fold."""
@@ -107,7 +107,6 @@ def _close_enums(definitions: Mapping[str, dict[str, Any]]) -> None:
     criterion["properties"]["measure"] |= {"enum": judged}
     audit["languages"]["items"] |= {"enum": list(LANGUAGES)}
     definitions["ReportSpec"]["properties"]["audience"]["items"] |= {"enum": ["engineer"]}
-    del spec["causal"]
     audit["frameworks"]["maxItems"] = criterion["properties"]["clauses"]["maxItems"] = 0
     criterion["oneOf"] = [{"required": [limit]} for limit in ("at_least", "at_most", "between")]
     definitions["Filter"] |= {"minProperties": 1, "maxProperties": 1}

@@ -49,14 +49,20 @@ def load_text(data: bytes, path: Path) -> LoadedSpec:
     """The audit in the bytes of a file; `path` is named in messages and gives the folder. Raises SpecErrors."""
     positions, problems = compose(read_text(data, str(path)), str(path))
     spec, mistakes = _validated(positions)
-    problems += [
-        positions.problem(mistake.path, mistake.found, mistake.expected, mistake.fix, at_key=mistake.at_key)
-        for mistake in mistakes
-        if not _is_about_bad(mistake, positions)
-    ]
+    problems += [_problem(mistake, positions) for mistake in mistakes if not _is_about_bad(mistake, positions)]
     if spec is None or problems:
         raise SpecErrors(in_order(problems))
     return LoadedSpec(spec, path, data, positions)
+
+
+def _problem(mistake: Mistake, positions: Positions) -> Problem:
+    if not mistake.code:
+        return positions.problem(mistake.path, mistake.found, mistake.expected, mistake.fix, at_key=mistake.at_key)
+    place = positions.place(mistake.path, at_key=mistake.at_key)
+    message = mistake.found
+    if mistake.first is not None:
+        message = message.replace("{line}", str(positions.place(mistake.first).line))
+    return positions.source.coded(place, mistake.path, mistake.code, message, mistake.fix)
 
 
 def _validated(positions: Positions) -> tuple[AuditSpec | None, list[Mistake]]:
@@ -68,7 +74,9 @@ def _validated(positions: Positions) -> tuple[AuditSpec | None, list[Mistake]]:
     except ValidationError as error:
         sections, mistakes = read_sections(raw)
         found = check(sections)
-        told = {mistake.path for mistake in found}  # a check that knows more replaces the mere form of the value
+        told = {
+            mistake.path for mistake in found if not mistake.code
+        }  # a check that knows more replaces the mere form of the value
         mistakes = [mistake for mistake in mistakes if mistake.path not in told] + found
         return None, mistakes or translate(error.errors(include_url=False), AuditSpec, raw, ())
     return spec, check(from_spec(spec, raw))

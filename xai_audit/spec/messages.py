@@ -23,6 +23,16 @@ class Mistake:
     fix: str
     at_key: bool = False
     """The key itself is wrong, not its value."""
+    error: str = ""
+    """pydantic's name of what is wrong, where pydantic found it."""
+    code: str = ""
+    """Of a CodedProblem: its name; `found` is then the whole message, in which `{line}` is the line of `first`."""
+    first: Path | None = None
+
+
+def coded(code: str, path: Path, message: str, fix: str, *, at_key: bool = False, first: Path | None = None) -> Mistake:
+    """A CodedProblem before its place is known."""
+    return Mistake(path, message, "", fix, at_key, code=code, first=first)
 
 
 _OTHER_WORDS = {
@@ -136,7 +146,7 @@ _KINDS: dict[Path, str] = {
 
 _USES = frozenset(entry.name for table in (METHODS, MEASURES) for entry in table) | MEASURE_GROUPS.keys()
 """Names that stand after `use`."""
-_INSTEAD_OF = {"query": "measure"}
+_INSTEAD_OF: dict[str, str] = {}
 """A key of the grammar that is not available yet, and the required key that it stands instead of."""
 
 
@@ -181,6 +191,7 @@ def translate(errors: Iterable[Mapping[str, Any]], model: type[Strict], raw: obj
             continue
         else:
             mistake = _mistake(error, model)
+        mistake = replace(mistake, error=error.type)
         mistakes.setdefault(mistake.path, []).append(mistake)
     return [replace(_merged(same), path=(*prefix, *path)) for path, same in mistakes.items()]
 

@@ -18,6 +18,7 @@ from pydantic import (
 
 from xai_audit import registry
 from xai_audit.spec.base import Date, Fault, FiniteFloat, Identifier, Name, Scalar, Sha256, Share, Strict, Text, whole
+from xai_audit.spec.causal import Causal
 from xai_audit.spec.methods import Background, Baseline, ConceptEntry, Layout, Method
 from xai_audit.spec.tables import MissingCodes, TableInput, TableSource, kind_of_input
 
@@ -45,8 +46,8 @@ class Audit(Strict):
     not_for: Text | None = None
     limitations: tuple[Text, ...] = ()
     """Limits that the owner declares; printed as the owner's words."""
-    owner: Person
-    """The person who answers for the audit."""
+    owner: Person | None = None
+    """The person who answers for the audit; only an audit about cause may leave it out, and the report says so."""
     languages: tuple[str, ...] = ("en",)
     """Languages of the report."""
     frameworks: tuple[str, ...] = ()
@@ -301,7 +302,35 @@ class Predictions(Strict):
         return self
 
 
-Source = Annotated[ImageFolder | ImageTable | Arrays | TableSource | Predictions, Field(discriminator="kind")]
+class Generator(Strict):
+    """Pictures of a world with a known causal model, made when they are needed (CAUSAL.md section 10)."""
+
+    kind: Literal["generator"]
+    """A world with a known causal model."""
+    name: Literal["radiograph", "traffic_sign", "document", "metal"]
+    """Which world."""
+    count: Annotated[int, Field(ge=1)]
+    """How many units."""
+    label: Name
+    """Its variable that is the label; its levels are the classes, in order."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Seed of its units: the same seed, the same pictures."""
+    first: Annotated[int, Field(ge=0)] = 0
+    """Number of the first unit: units of training and test never meet where their numbers do not."""
+    coefficients: dict[str, Any] = {}
+    """Coefficients that differ from the world's own."""
+
+
+class NoSource(Strict):
+    """No data: a causal audit whose mechanisms are all given."""
+
+    kind: Literal["none"] = "none"
+    """No data."""
+
+
+Source = Annotated[
+    ImageFolder | ImageTable | Arrays | TableSource | Predictions | Generator | NoSource, Field(discriminator="kind")
+]
 
 
 def _in_order(between: tuple[float, float] | None) -> None:
@@ -513,8 +542,14 @@ class Criterion(Strict):
 
     id: Identifier
     """Name of the criterion in findings and report."""
-    measure: str
+    measure: str | None = None
     """Name of a declared measure, or of a part of one, such as selection_rate_ratio."""
+    query: Identifier | None = None
+    """Instead of a measure: id of a causal query."""
+    part: Name | None = None
+    """Of a query whose answer has several numbers: which one."""
+    absolute: bool = False
+    """Of a query: the size of the number is compared, whichever its sign."""
     slice: str = "all"
     """Name of a slice."""
     method: str | None = None
@@ -548,6 +583,11 @@ class Criterion(Strict):
     """Ids of clauses; not available yet."""
     waiver: Waiver | None = None
     """A decision to live with it until a date."""
+
+    @property
+    def asked(self) -> str:
+        """Name of the measure; empty where the criterion is about a causal query."""
+        return self.measure or ""
 
     @model_validator(mode="after")
     def _one_limit(self) -> Self:
@@ -688,8 +728,9 @@ class AuditSpec(Strict):
     """What the audit is and whose it is."""
     model: Model | None = None
     """The model under audit; left out for stored predictions."""
-    data: Data
-    """The cases, their labels and what may be shown of them."""
+    data: Data = Data(source=NoSource())
+    """The cases, their labels and what may be shown of them; left out for a causal audit whose mechanisms are all
+    given."""
     slices: Annotated[tuple[Slice, ...], Field(min_length=1), AfterValidator(_unique_names)] = (Slice(name="all"),)
     """Named parts of the cases; every measure is taken on each."""
     cases: Cases = Cases()
@@ -702,8 +743,8 @@ class AuditSpec(Strict):
     """Precision and memory of the explanation methods."""
     measures: tuple[MeasureEntry, ...] = ()
     """What is measured."""
-    causal: dict[str, Any] | None = None
-    """Not available yet."""
+    causal: Causal | None = None
+    """A structural causal graph with its queries."""
     trust: Trust = Trust()
     """When an explanation is trusted."""
     reasons: Reasons | None = None
@@ -717,6 +758,16 @@ class AuditSpec(Strict):
     @classmethod
     def _defaults_of_model(cls, methods: tuple[Any, ...], info: ValidationInfo) -> tuple[Any, ...]:
         return tuple(with_defaults_of(method, info.data.get("model")) for method in methods)
+
+    @property
+    def has_cases(self) -> bool:
+        """Whether there are data at all."""
+        return not isinstance(self.data.source, NoSource)
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether there is a model or its stored scores; a causal audit needs neither."""
+        return self.model is not None or isinstance(self.data.source, Predictions)
 
     @property
     def classes(self) -> tuple[str, ...]:

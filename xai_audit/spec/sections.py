@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, get_args
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
 from xai_audit.registry import METHODS
-from xai_audit.spec.base import Fault, Strict
+from xai_audit.spec.causal_parts import CausalParts, parts_of, read_parts
 from xai_audit.spec.messages import Mistake, did_you_mean, translate, unknown
 from xai_audit.spec.methods import Concept, Method, MethodBase
+from xai_audit.spec.pieces import Part, read_part
 from xai_audit.spec.schema import (
     Audit,
     AuditSpec,
@@ -21,6 +22,7 @@ from xai_audit.spec.schema import (
     Data,
     MeasureUse,
     Model,
+    NoSource,
     Reasons,
     ReportSpec,
     Slice,
@@ -29,13 +31,6 @@ from xai_audit.spec.schema import (
 )
 from xai_audit.spec.yaml_nodes import Path, shown
 
-Part = TypeVar("Part", bound=Strict)
-_STAND_INS: dict[str, dict[str, Any]] = {
-    "Audit": {"id": "unreadable", "title": "unreadable", "owner": {"name": "unreadable", "role": "unreadable"}},
-    "Model": {"factory": "unreadable.unreadable"},
-    "Criterion": {"id": "unreadable", "because": "unreadable", "at_least": 0.5},
-}
-"""Values that no check complains about, for required keys that are missing or wrong: so the rest is still checked."""
 METHOD_MODELS: dict[str, type[MethodBase]] = {
     get_args(model.model_fields["use"].annotation)[0]: model for model in get_args(get_args(Method)[0])
 }
@@ -54,6 +49,7 @@ class Sections:
     report: ReportSpec | None = None
     trust: Trust | None = None
     reasons: Reasons | None = None
+    causal: CausalParts | None = None
     concepts: dict[int, Concept] = field(default_factory=dict)
     slices: dict[int, Slice] = field(default_factory=dict)
     methods: dict[int, MethodBase] = field(default_factory=dict)
@@ -103,6 +99,7 @@ def from_spec(spec: AuditSpec, raw: Mapping[str, Any]) -> Sections:
         spec.report,
         spec.trust,
         spec.reasons,
+        None if spec.causal is None else parts_of(spec.causal),
         dict(enumerate(spec.concepts)),
         dict(enumerate(spec.slices)),
         dict(enumerate(spec.methods)),
@@ -119,12 +116,13 @@ def read_sections(raw: Mapping[str, Any]) -> tuple[Sections, list[Mistake]]:
     sections = Sections(raw, meant={name: key for name, key in meant.items() if name is not None and name not in raw})
     sections.audit = _one(Audit, raw, "audit", mistakes)
     sections.model = _one(Model, raw, "model", mistakes)
-    sections.data = _one(Data, raw, "data", mistakes)
+    sections.data = _one(Data, raw, "data", mistakes) if "data" in raw else Data(source=NoSource())
     sections.cases = _one(Cases, raw, "cases", mistakes) if "cases" in raw else Cases()
     sections.compute = _one(Compute, raw, "compute", mistakes) if "compute" in raw else Compute()
     sections.report = _one(ReportSpec, raw, "report", mistakes) if "report" in raw else ReportSpec()
     sections.trust = _one(Trust, raw, "trust", mistakes) if "trust" in raw else Trust()
     sections.reasons = _one(Reasons, raw, "reasons", mistakes)
+    sections.causal = read_parts(raw["causal"], mistakes) if "causal" in raw else None
     sections.slices = _list(Slice, raw, "slices", mistakes) if "slices" in raw else {0: Slice(name="all")}
     sections.concepts = _list(Concept, raw, "concepts", mistakes, short="name")
     found = _methods(raw, mistakes)
@@ -146,37 +144,6 @@ def _top(raw: Mapping[str, Any]) -> list[Mistake]:
         ]
         return translate(errors, AuditSpec, raw, ())
     return []
-
-
-def read_part(model: type[Part], value: object, path: Path, mistakes: list[Mistake]) -> Part | None:
-    """The part, without the keys that could not be read; None when it cannot stand without them."""
-    dropped: set[str] = set()
-    while True:
-        try:
-            return model.model_validate(value)
-        except ValidationError as failure:
-            errors = failure.errors(include_url=False)
-        mistakes += translate([error for error in errors if not _follows(error, dropped)], model, value, path)
-        bad = {str(error["loc"][0]) for error in errors if error["loc"]}
-        if not isinstance(value, Mapping) or bad <= dropped:
-            return None
-        bad |= {key for error in errors for key in _of_rule(error)}
-        names = [entry.alias or name for name, entry in model.model_fields.items()]
-        meant = {did_you_mean(key, names) or "" for key in bad if key not in names}
-        dropped |= bad | meant
-        stand_ins = {key: entry for key, entry in _STAND_INS.get(model.__name__, {}).items() if key in dropped}
-        value = {key: entry for key, entry in value.items() if key not in bad} | stand_ins
-
-
-def _follows(error: Mapping[str, Any], dropped: set[str]) -> bool:
-    """The error only says that a key is gone which was dropped for an error of its own."""
-    return bool(dropped & set(_of_rule(error))) or bool(error["loc"] and error["loc"][0] in dropped)
-
-
-def _of_rule(error: Mapping[str, Any]) -> tuple[str, ...]:
-    """The keys that a rule over several keys reads, when the error is that the rule is broken."""
-    fault = error.get("ctx", {}).get("error")
-    return fault.keys if isinstance(fault, Fault) and not error["loc"] else ()
 
 
 def _one(model: type[Part], raw: Mapping[str, Any], key: str, mistakes: list[Mistake]) -> Part | None:

@@ -13,10 +13,19 @@ class TableSource(Strict):
 
     kind: Literal["table"]
     """A table with one row a case."""
-    table: str
+    table: str | None = None
     """CSV or parquet file. `package:NAME/path` reads it from an installed package."""
-    label: str | tuple[str, ...]
-    """Column of the label; for multi_label a list of 0/1 columns in the order of `classes`."""
+    columns: Annotated[tuple[Name, ...] | None, Field(min_length=1)] = None
+    """Instead of a file: names of the columns of `rows`."""
+    rows: tuple[tuple[Scalar, ...], ...] | None = None
+    """The table itself, one list a row."""
+    label: str | tuple[str, ...] | None = None
+    """Column of the label; for multi_label a list of 0/1 columns in the order of `classes`. Needed by a model, and not
+    by a causal audit without one."""
+    weight: str | None = None
+    """Of a causal audit without a model: column that says how many units a row stands for."""
+    law: Literal["exact"] | None = None
+    """exact: the weights are probabilities that sum to 1, so that there is no sampling error."""
     id: str | None = None
     """Column that names a case; default: the row's line."""
 

@@ -27,7 +27,7 @@ from ruamel.yaml.events import (
     StreamStartEvent,
 )
 
-from xai_audit.errors import Problem, SpecErrors
+from xai_audit.errors import CodedProblem, Problem, SpecErrors
 
 MAXIMUM_BYTES = 1_000_000
 MAXIMUM_DEPTH = 60
@@ -36,6 +36,8 @@ MAXIMUM_ALIASES = 100
 MAXIMUM_PROBLEMS = 100
 MAXIMUM_VALUES = 10_000
 """Values in a file once its aliases are written out."""
+DECLARING = (("causal", "variables"), ("causal", "mechanisms"), ("causal", "operators"))
+"""Mappings whose keys are names that the audit declares."""
 
 Path = tuple[str | int, ...]
 """Keys and indices that lead from the top of the file to a value."""
@@ -111,6 +113,11 @@ class Source:
         where = f"{self.file}:{place.line}:{place.column}"
         name = path_text(path)
         return Problem(f"{where}: {name}" if name else where, found, expected, fix, self.excerpt(place))
+
+    def coded(self, place: Place, path: Path, code: str, message: str, fix: str) -> CodedProblem:
+        """A CodedProblem at a place of this file."""
+        where = f"{self.file}:{place.line}:{place.column}: error[{code}] {path_text(path)}"
+        return CodedProblem(where, message, "", fix, self.excerpt(place), code)
 
 
 def _printable(text: str) -> str:
@@ -199,10 +206,13 @@ class Positions(Mapping[Path, Span]):
 
     def problem(self, path: Path, found: str, expected: str, fix: str, *, at_key: bool = False) -> Problem:
         """A Problem at the value of a path, or at its key; where the file lacks the path, at what should hold it."""
+        return self.source.problem(self.place(path, at_key=at_key), path, found, expected, fix)
+
+    def place(self, path: Path, *, at_key: bool = False) -> Place:
+        """Where the value of a path stands, or its key; where the file lacks the path, what should hold it."""
         written = self.written(path)
         span = self[written]
-        place = span.key if at_key or (written != path and written) else span.value
-        return self.source.problem(place, path, found, expected, fix)
+        return span.key if at_key or (written != path and written) else span.value
 
 
 def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
@@ -444,6 +454,11 @@ class _Composer:
             if key is None:
                 del self.problems[known + 1 :]
                 is_whole = is_whole and not _is_merge(event)
+                continue
+            if key in node.keys and path in DECLARING:
+                message = f"'{key}' is declared twice, first at line {node.keys[key].line}"
+                fix = "Rename or remove one of the two."
+                self.problems.append(self.source.coded(key_place, (*path, key), "duplicate", message, fix))
                 continue
             if key in node.keys:
                 fix = f"Keep one of the two; the first stands on line {node.keys[key].line}."

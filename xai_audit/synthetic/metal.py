@@ -11,32 +11,45 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
-from xai_audit.synthetic.units import Chance, Masks, Picture, Row, World, bernoulli
+from xai_audit.synthetic.coefficients import Law3, Number, Positive, Share, Side, Size
+from xai_audit.synthetic.shapes import pixel_centres
+from xai_audit.synthetic.units import Chance, Discrete, Masks, Picture, Published, Row, World, two
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 NONE, SCRATCH, PIT, INCLUSION = range(4)
 KINDS = ("none", "scratch", "pit", "inclusion")
+Logit = tuple[Number, Number]
 
 
 @dataclass(frozen=True)
 class Metal:
     """Coefficients."""
 
-    side: int = 64
-    l0: float = 1.0
+    side: Side = 64
+    line: Law3 = (1 / 3, 1 / 3, 1 / 3)
+    """P(line)."""
+    shift: Share = 0.5
+    """P(night shift)."""
+    wear_a: Positive = 2.0
+    wear_b: Positive = 5.0
+    """Wear is Beta(a, b) ..."""
+    wear_of_line_2: Number = 0.2
+    """... and on line 2 more."""
+    l0: Number = 1.0
     """Lamp of the day shift, as a factor of brightness."""
-    l1: float = -0.25
+    l1: Number = -0.25
     """Added by the night shift."""
-    oil0: float = 0.1
-    oil1: float = 0.3
+    lamp_sd: Size = 0.05
+    oil0: Share = 0.1
+    oil1: Number = 0.3
     """P(oil) by day, and what the night shift adds."""
-    flip0: float = 0.05
-    flip1: float = 0.15
+    flip0: Share = 0.05
+    flip1: Number = 0.15
     """P(wrong label) by day, and what the night shift adds."""
-    logits: tuple[tuple[float, float], ...] = ((0.0, 0.0), (-1.5, 2.5), (-1.8, 2.0), (-2.2, 2.8))
-    """Of each defect: (constant, weight of wear)."""
-    noise: float = 0.02
+    logits: tuple[Logit, Logit, Logit, Logit] = ((0.0, 0.0), (-1.5, 2.5), (-1.8, 2.0), (-2.2, 2.8))
+    """Of none, scratch, pit, inclusion: (constant, weight of wear)."""
+    noise: Size = 0.02
 
 
 EDGES = (
@@ -44,8 +57,9 @@ EDGES = (
     ("wear", "defect"),
     ("shift", "lamp"),
     ("shift", "oil"),
+    ("shift", "flipped"),
     ("defect", "label"),
-    ("shift", "label"),
+    ("flipped", "label"),
     ("line", "image"),
     ("lamp", "image"),
     ("oil", "image"),
@@ -61,36 +75,54 @@ def defect_chances(wear: float, c: Metal) -> Floats:
 
 def label_flip(shift: float, c: Metal) -> float:
     """P(label is not the defect | shift)."""
-    return c.flip0 + c.flip1 * shift
+    return min(1.0, max(0.0, c.flip0 + c.flip1 * shift))
+
+
+def oil_chance(shift: float, c: Metal) -> float:
+    """P(oil | shift)."""
+    return min(1.0, max(0.0, c.oil0 + c.oil1 * shift))
+
+
+def _label_chances(row: Row, c: Metal) -> tuple[float, ...]:
+    wrong = row["flipped"]
+    return tuple(1 - wrong if kind == row["defect"] else wrong / 3 for kind in range(4))
+
+
+ADJUSTMENT: Published = {
+    ("oil", "score"): (("shift",),),
+    ("lamp", "score"): (("shift",),),
+    ("wear", "defect"): ((),),
+    ("line", "defect"): ((),),
+    ("shift", "label"): ((),),
+    ("defect", "score"): (("line",), ("wear",)),
+}
+"""Wear lies between line and defect: never adjust for it where the effect of line is asked."""
 
 
 def metal(coefficients: Metal | None = None) -> World:
     """The world; pictures are (side, side), masks defect, oil, highlight."""
     return World("metal", coefficients or Metal(), {
-        "line": lambda row, rng, c: float(rng.integers(3)),
-        "shift": lambda row, rng, c: bernoulli(rng, 0.5),
-        "wear": lambda row, rng, c: rng.beta(2, 5) + 0.2 * (row["line"] == 2),
-        "lamp": lambda row, rng, c: c.l0 + c.l1 * row["shift"] + rng.normal(0, 0.05),
-        "oil": lambda row, rng, c: bernoulli(rng, c.oil0 + c.oil1 * row["shift"]),
-        "defect": _defect,
-        "label": _label,
-    }, EDGES, render)  # fmt: skip
-
-
-def _defect(row: Row, rng: np.random.Generator, c: Metal) -> float:
-    return float(np.searchsorted(np.cumsum(defect_chances(row["wear"], c))[:-1], rng.random(), side="right"))
+        "line": Discrete((0, 1, 2), lambda row, c: c.line),
+        "shift": two(lambda row, c: c.shift),
+        "wear": lambda row, rng, c: rng.beta(c.wear_a, c.wear_b) + c.wear_of_line_2 * (row["line"] == 2),
+        "lamp": lambda row, rng, c: c.l0 + c.l1 * row["shift"] + rng.normal(0, c.lamp_sd),
+        "oil": two(lambda row, c: oil_chance(row["shift"], c)),
+        "defect": Discrete(KINDS, lambda row, c: defect_chances(row["wear"], c)),
+        "flipped": two(lambda row, c: label_flip(row["shift"], c)),
+        "label": Discrete(KINDS, _label_chances, _label),
+    }, EDGES, render, ("defect", "oil", "highlight"), ADJUSTMENT)  # fmt: skip
 
 
 def _label(row: Row, rng: np.random.Generator, c: Metal) -> float:
-    """The defect, or with the shift's chance another kind: which one is drawn before it is known if."""
-    other, is_wrong = int(rng.integers(3)), rng.random() < label_flip(row["shift"], c)
+    """The defect, or where it was flipped another kind: which one is drawn before it is known if."""
+    other = int(rng.integers(3))
     others = [kind for kind in range(4) if kind != row["defect"]]
-    return float(others[other]) if is_wrong else row["defect"]
+    return float(others[other]) if row["flipped"] else row["defect"]
 
 
 def render(row: Row, chance: Chance, c: Metal) -> tuple[Picture, Masks]:
     """Brushed texture under a lamp; oil darkens it; the defect lies on top."""
-    y, x = (np.mgrid[: c.side, : c.side] + 0.5) / c.side
+    y, x = pixel_centres(c.side, c.side)
     grain = 1.0 + 1.5 * row["line"]
     brushed = gaussian_filter1d(chance.of("grain").normal(0, 1, (c.side, c.side)), 2 + 2 * grain, axis=1, mode="wrap")
     surface = 0.5 + 0.05 * brushed / brushed.std()

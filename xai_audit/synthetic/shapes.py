@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +13,14 @@ Bools = npt.NDArray[np.bool_]
 Point = tuple[float, float]
 
 
+@lru_cache(maxsize=8)
 def pixel_centres(height: int, width: int) -> tuple[Floats, Floats]:
-    """Y and x of each pixel's centre, (height, width), as shares of the height and the width."""
+    """Y and x of each pixel's centre, (height, width), as shares of the height and the width; not to be written to."""
     y, x = np.mgrid[:height, :width]
-    return (y + 0.5) / height, (x + 0.5) / width
+    y, x = (y + 0.5) / height, (x + 0.5) / width
+    y.setflags(write=False)
+    x.setflags(write=False)
+    return y, x
 
 
 def regular(sides: int, turn: float = 0.0) -> list[Point]:

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter1d
 
+from xai_audit.synthetic.coefficients import Ends, Law3, Law4, Law5, Number, Side, Size
 from xai_audit.synthetic.shapes import digits, inside, pixel_centres, regular, strokes
-from xai_audit.synthetic.units import Chance, Masks, Picture, Row, World, bernoulli, sigmoid
+from xai_audit.synthetic.units import Chance, Discrete, Masks, Picture, Published, Row, World, sigmoid, two
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -23,20 +24,30 @@ CLEAR, RAIN, FOG, NIGHT = range(4)
 class TrafficSign:
     """Coefficients."""
 
-    side: int = 64
-    sticker: float = 2.0
-    """How much more often stop signs carry a sticker (s, on the logit)."""
-    weather: tuple[tuple[float, ...], ...] = ((0.6, 0.2, 0.1, 0.1), (0.3, 0.4, 0.2, 0.1), (0.4, 0.1, 0.2, 0.3))
+    side: Side = 64
+    region: Law3 = (1 / 3, 1 / 3, 1 / 3)
+    """P(region)."""
+    weather: tuple[Law4, Law4, Law4] = ((0.6, 0.2, 0.1, 0.1), (0.3, 0.4, 0.2, 0.1), (0.4, 0.1, 0.2, 0.3))
     """P(clear, rain, fog, night | region)."""
-    signs: tuple[tuple[float, ...], ...] = (
+    signs: tuple[Law5, Law5, Law5] = (
         (0.3, 0.2, 0.2, 0.1, 0.2),
         (0.2, 0.2, 0.2, 0.2, 0.2),
         (0.1, 0.2, 0.2, 0.3, 0.2),
     )
-    """P(class | region)."""
-    fog: float = 0.03
+    """P(stop, yield, limit30, limit80, no entry | region)."""
+    sticker: Number = -2.0
+    """Logit of a sticker on a sign that is no stop sign."""
+    s: Number = 2.0
+    """Added on a stop sign."""
+    dist_ends: Ends = (8.0, 60.0)
+    """Distance in metres: uniform between them."""
+    tilt_sd: Size = 8.0
+    """Of the tilt, in degrees."""
+    fog: Size = 0.03
     """k of alpha = 1 - exp(-k distance)."""
-    noise: float = 0.015
+    haze: tuple[Size, Size, Size, Size] = (0.1, 0.4, 1.0, 0.5)
+    """Of clear, rain, fog, night: visibility = exp(-haze k distance)."""
+    noise: Size = 0.015
 
 
 EDGES = (
@@ -56,29 +67,32 @@ EDGES = (
 
 def sticker_chance(sign: float, c: TrafficSign) -> float:
     """P(sticker | sign)."""
-    return sigmoid(-2 + c.sticker * (sign == STOP))
+    return sigmoid(c.sticker + c.s * (sign == STOP))
 
 
 def visibility(weather: float, dist: float, c: TrafficSign) -> float:
     """Share of the contrast that is left at the sign."""
-    return float(np.exp(-{CLEAR: 0.1, RAIN: 0.4, FOG: 1.0, NIGHT: 0.5}[int(weather)] * c.fog * dist))
+    return float(np.exp(-c.haze[int(weather)] * c.fog * dist))
+
+
+ADJUSTMENT: Published = {
+    ("sticker", "score"): (("sign",),),
+    ("weather", "score"): (("region",),),
+    ("sign", "score"): (("region",),),
+}
 
 
 def traffic_sign(coefficients: TrafficSign | None = None) -> World:
     """The world; pictures are (side, side, 3), masks sign, glyph, sticker, background."""
-    return World("traffic sign", coefficients or TrafficSign(), {
-        "region": lambda row, rng, c: float(rng.integers(3)),
-        "weather": lambda row, rng, c: _category(rng, c.weather[int(row["region"])]),
-        "sign": lambda row, rng, c: _category(rng, c.signs[int(row["region"])]),
-        "sticker": lambda row, rng, c: bernoulli(rng, sticker_chance(row["sign"], c)),
-        "dist": lambda row, rng, c: rng.uniform(8, 60),
-        "tilt": lambda row, rng, c: rng.normal(0, 8),
+    return World("traffic_sign", coefficients or TrafficSign(), {
+        "region": Discrete((0, 1, 2), lambda row, c: c.region),
+        "weather": Discrete(WEATHERS, lambda row, c: c.weather[int(row["region"])]),
+        "sign": Discrete(CLASSES, lambda row, c: c.signs[int(row["region"])]),
+        "sticker": two(lambda row, c: sticker_chance(row["sign"], c)),
+        "dist": lambda row, rng, c: rng.uniform(*c.dist_ends),
+        "tilt": lambda row, rng, c: rng.normal(0, c.tilt_sd),
         "visibility": lambda row, rng, c: visibility(row["weather"], row["dist"], c),
-    }, EDGES, render)  # fmt: skip
-
-
-def _category(rng: np.random.Generator, shares: tuple[float, ...]) -> float:
-    return float(np.searchsorted(np.cumsum(shares)[:-1], rng.random(), side="right"))
+    }, EDGES, render, ("sign", "glyph", "sticker", "background"), ADJUSTMENT)  # fmt: skip
 
 
 def render(row: Row, chance: Chance, c: TrafficSign) -> tuple[Picture, Masks]:

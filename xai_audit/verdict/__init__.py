@@ -24,6 +24,7 @@ from dataclasses import replace
 
 from xai_audit.evidence.records import Evidence
 from xai_audit.spec.schema import AuditSpec
+from xai_audit.verdict.causal_findings import causal_findings
 from xai_audit.verdict.concept_findings import concept_findings
 from xai_audit.verdict.criteria import Arrays, assess
 from xai_audit.verdict.families import correct_families
@@ -58,13 +59,15 @@ __all__ = [
 
 def judge(spec: AuditSpec, records: Sequence[Evidence], arrays: Arrays, on: datetime.date) -> tuple[Finding, ...]:
     """One finding a criterion in the order of the spec, then failed and refused steps, then how far each explanation
-    may be believed, then what leans on spurious concepts, then what the data shows.
+    may be believed, then what leans on spurious concepts, then what is found of causes, then what the
+    data shows.
 
     `arrays` gives the arrays of a step by its id. `on` is the day on which waivers must still hold.
     """
     trusted = trust_of(spec, records)
     alone = [assess(criterion, records, arrays, trusted) for criterion in spec.criteria]
-    findings = correct_families(spec.criteria, alone)
+    correct = spec.causal.checks.family.correct if spec.causal is not None else "holm"
+    findings = correct_families(spec.criteria, alone, correct)
     waived = [apply_waiver(criterion, found, on) for criterion, found in zip(spec.criteria, findings, strict=True)]
     left_out = unreadable(records)
     judged = [replace(found, left_out=left_out) for found in waived]
@@ -73,5 +76,6 @@ def judge(spec: AuditSpec, records: Sequence[Evidence], arrays: Arrays, on: date
         *step_findings(records),
         *trust_findings(trusted),
         *concept_findings(records),
+        *causal_findings(records),
         *observations(records, spec.data.show.minimum_cell),
     )

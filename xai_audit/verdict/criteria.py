@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from xai_audit import registry
-from xai_audit.errors import EvidenceError
 from xai_audit.evidence.records import Evidence, Value
-from xai_audit.measures.intervals import FEW_CLUSTERS, Interval
+from xai_audit.measures.intervals import Interval
 from xai_audit.spec.schema import Criterion
 from xai_audit.verdict.concept_claims import weighed
+from xai_audit.verdict.enough import numbered, with_few_units, with_too_few
 from xai_audit.verdict.findings import Finding, Verdict
 from xai_audit.verdict.limits import Limit, compare, limit_of, p_against
-from xai_audit.verdict.lookup import OF_CONCEPTS, Found, Missing, look_up
-from xai_audit.verdict.stored import Draws, fault_of, interval_at
+from xai_audit.verdict.lookup import OF_CONCEPTS, Found, Missing, look_up, stored_draws
+from xai_audit.verdict.query_criteria import assess_query
+from xai_audit.verdict.stored import fault_of, interval_at
 from xai_audit.verdict.trust import Trusted, failed_explanation
 from xai_audit.verdict.trust_words import failed_in_words
 
@@ -41,6 +41,8 @@ def assess(
     A number that comes from an explanation which failed its own checks supports nothing.
     """
     limit = limit_of(criterion)
+    if criterion.query is not None:
+        return assess_query(criterion, _blank(criterion, limit, "error", "invalid", ""), records, arrays)
     found = look_up(criterion, records)
     if isinstance(found, Missing):
         nothing = _blank(criterion, limit, found.verdict, found.reason, found.detail)
@@ -62,23 +64,22 @@ def _assess_value(criterion: Criterion, limit: Limit, finding: Finding, found: F
     value = found.value
     if value.status != "measured":
         return replace(finding, reason="undefined", detail=value.reason or "The number does not exist.")
-    draws = _draws(found, arrays)
+    draws = stored_draws(found, arrays)
     fault = fault_of(value, draws)
     if fault:
         return replace(finding, detail=fault)
     interval = interval_at(value, draws, criterion.confidence)
     finding = _with_numbers(finding, value, interval)
-    if value.n < criterion.minimum_cases:
-        few = f"{value.n} cases; at least {criterion.minimum_cases} were asked for."
-        return replace(finding, verdict="inconclusive", reason="too_few", detail=few)
+    few = with_too_few(finding, value, criterion)
+    if few is not None:
+        return few
     assert value.estimate is not None  # else there was a fault
     comparison = compare(limit, value.estimate, interval)
     if comparison is None:
         return replace(finding, reason="no_interval", detail=_why_no_interval(value, criterion))
-    units = found.record.details.get("clusters")
-    if comparison == "met" and limit.bound != "estimate" and units is not None and units < FEW_CLUSTERS:
-        few = f"Only {units} independent units (clusters); with fewer than {FEW_CLUSTERS} an interval is too narrow."
-        return replace(finding, verdict="inconclusive", reason="few_units", detail=few)
+    few = with_few_units(finding, comparison, limit, found.record)
+    if few is not None:
+        return few
     p = p_against(limit, value, draws)
     return replace(
         finding, verdict=_VERDICTS[comparison], reason=comparison, detail=_DETAILS[comparison], p=p, adjusted_p=p
@@ -94,6 +95,9 @@ def _blank(criterion: Criterion, limit: Limit, verdict: Verdict, reason: str, de
         reason,
         detail,
         measure=criterion.measure,
+        query=criterion.query,
+        part=criterion.part,
+        absolute=criterion.absolute,
         slice=criterion.slice,
         method=criterion.method,
         mask=criterion.mask,
@@ -109,30 +113,15 @@ def _blank(criterion: Criterion, limit: Limit, verdict: Verdict, reason: str, de
 
 
 def _with_numbers(finding: Finding, value: Value, interval: Interval | None) -> Finding:
-    ends: dict[str, Any] = {} if interval is None else {"low": interval.low, "high": interval.high}
     is_part = registry.part(finding.measure or "") is not None  # its label is the slice that it is compared with
     is_class = not is_part and finding.measure not in OF_CONCEPTS  # whose labels name the concept
-    return replace(
+    return numbered(
         finding,
-        estimate=value.estimate,
-        n=value.n,
-        successes=value.successes,
-        trials=value.trials,
-        unit=value.unit,
+        value,
+        interval,
         class_=finding.class_ or (value.label or None if is_class else None),
         compared_with=value.label if is_part else None,
-        **ends,
     )
-
-
-def _draws(found: Found, arrays: Arrays) -> Draws | None:
-    """The stored draws; None where there are none to be read, which `fault_of` then reports."""
-    if found.value.draws is None:
-        return None
-    try:
-        return np.asarray(arrays(found.record.id)[found.value.draws], dtype=np.float64)
-    except (EvidenceError, KeyError, OSError, TypeError, ValueError):
-        return None
 
 
 def _why_no_interval(value: Value, criterion: Criterion) -> str:

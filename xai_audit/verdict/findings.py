@@ -14,8 +14,8 @@ from xai_audit.spec.base import Text
 from xai_audit.spec.schema import AuditSpec
 
 Verdict = Literal["pass", "fail", "inconclusive", "not_run", "error", "waived"]
-Kind = Literal["criterion", "step", "observation", "trust", "concept"]
-JUDGES_NOTHING: tuple[Kind, ...] = ("observation", "trust", "concept")
+Kind = Literal["criterion", "step", "observation", "trust", "concept", "causal"]
+JUDGES_NOTHING: tuple[Kind, ...] = ("observation", "trust", "concept", "causal")
 """Kinds without a verdict."""
 Severity = Literal["minor", "major", "critical"]
 LimitKind = Literal["at_least", "at_most", "between"]
@@ -58,10 +58,27 @@ REASONS: dict[str, str] = {
     "concept_does_not_lean": "Classes that were tested and do not lean on a spurious concept.",
     "concept_not_told": "Whether a class leans on a spurious concept cannot be told.",
     "concept_not_found": "A spurious concept that the method did not find in the net, so that it tells nothing of it.",
+    "graph_contradicted": "The data contradict a statement that the causal graph implies.",
+    "graph_refuted": "The data contradict the graph on which a causal query rests, so that it has no number.",
+    "role_fault": "A variable's role does not fit the edges of the graph.",
+    "control_moved": "A negative control, which the graph says is zero, is not.",
+    "sets_disagree": "Valid ways of computing the same causal answer disagree beyond their error.",
+    "refuter_failed": "A causal answer failed a test whose rule was fixed before the run.",
+    "operator_broken": "An operator changed something else than it was asked to, or failed on some units.",
+    "other_children": "A query sets one cause of the image, while the same source reaches the image by other ways.",
+    "query_refused": "A causal query that cannot be answered from these data.",
+    "query_unsupported": "A causal query whose answer needs cases that the data do not hold.",
+    "query_no_estimator": "A causal query that can be identified, but for which there is no estimator here.",
+    "query_failed": "A causal query whose computation failed.",
+    "shortcut": "A region that moves the model's score though the graph declares no causal path for it.",
+    "unexplained_drop": "Accuracy falls when a source is drawn anew, and no path of the graph explains it.",
+    "misleading_explanation": "A region that an explanation marks, while changing it does nothing to the score.",
 }
 """Every reason that a finding can have, in plain words."""
 FORMAT = 1
-_SINCE: dict[str, Any] = {"compared_with": None, "concept": None}
+_SINCE: dict[str, Any] = {
+    "compared_with": None, "concept": None, "query": None, "part": None, "absolute": False, "is_exact": False,
+}  # fmt: skip
 """Fields that older findings of this format lack, with what they mean there."""
 _SEVERITY_RANK = {"critical": 0, "major": 1, "minor": 2}
 
@@ -91,7 +108,8 @@ class Finding:
     """A code of `REASONS`: met, not_met, straddles, too_few, holm, undefined, no_interval, invalid, step_failed,
     refused, no_evidence, ambiguous, chance, vacuous, explanation_failed, waived, waiver_expired; for observations
     bad_cases, training_overlap, ...; for trust trust_trusted, trust_weak, trust_failed, trust_untested; for concepts
-    concept_leans, concept_does_not_lean, concept_not_told, concept_not_found."""
+    concept_leans, concept_does_not_lean, concept_not_told, concept_not_found; for causal graph_contradicted,
+    sets_disagree, refuter_failed, operator_broken, query_refused, shortcut, misleading_explanation, ..."""
     detail: str
     """One plain sentence."""
     evidence: tuple[str, ...] = ()
@@ -133,6 +151,14 @@ class Finding:
     """Cases of the audit that could not be read and are in no number, this one included."""
     because: Text | None = None
     """Why this limit, in the owner's words."""
+    query: str | None = None
+    """Instead of a measure: id of the causal query that is judged."""
+    part: str | None = None
+    """Which of its numbers."""
+    absolute: bool = False
+    """The size of the number was compared, whichever its sign; estimate, low and high keep theirs."""
+    is_exact: bool = False
+    """The number is exact under a stated law or given mechanisms: there is no sampling error."""
 
 
 @dataclass(frozen=True)

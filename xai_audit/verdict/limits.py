@@ -13,13 +13,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, assert_never
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xai_audit.evidence.records import Value
-from xai_audit.measures.intervals import Interval, bootstrap_p, score_p
+from xai_audit.measures.intervals import Interval, bootstrap_p, score_p, t_p
 from xai_audit.spec.schema import Criterion
 from xai_audit.verdict.findings import Bound, LimitKind
 
@@ -88,6 +88,12 @@ def _p(value: Value, draws: NDArray[np.float64] | None, limit: float, side: Lite
     if value.interval == "bootstrap":
         assert draws is not None
         return bootstrap_p(draws, limit, side)
-    if value.interval == "none":
-        return 1.0
-    assert_never(value.interval)
+    if value.interval == "analytic":
+        assert value.estimate is not None and value.standard_error is not None
+        return t_p(value.estimate, value.standard_error, value.dof, limit, side)
+    if value.interval == "bounds" and draws is not None:
+        return bootstrap_p(draws[0] if side == "above" else draws[1], limit, side)
+    if value.interval in ("exact", "bounds"):
+        assert value.low is not None and value.high is not None
+        return 0.0 if (value.low >= limit if side == "above" else value.high <= limit) else 1.0
+    return 1.0

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from xai_audit import registry
+from xai_audit.errors import EvidenceError
 from xai_audit.evidence.records import Evidence, StepKind, Value
 from xai_audit.spec.schema import Criterion
+from xai_audit.verdict.stored import Draws
 
 MEASURE_KINDS = ("performance", "calibration", "localisation", "fairness", "quality")
 OF_SURROGATES = tuple(entry.name for entry in registry.MEASURES if entry.group == "surrogate")
@@ -33,7 +37,7 @@ class Found:
 class Missing:
     """Why there is no value; never a pass."""
 
-    verdict: Literal["not_run", "error"]
+    verdict: Literal["not_run", "error", "inconclusive"]
     reason: str
     detail: str
     evidence: tuple[str, ...] = ()
@@ -46,7 +50,7 @@ def look_up(criterion: Criterion, records: Sequence[Evidence]) -> Found | Missin
     missing one would have needed makes an error of it, a refused step or none at all makes it not run.
     """
     matching = [record for record in records if _is_about(record, criterion)]
-    broken = _failed_of(matching, records) or (() if matching else tuple(_failed_before(criterion, records)))
+    broken = failed_of(matching, records) or (() if matching else tuple(_failed_before(criterion, records)))
     if broken:
         return Missing("error", "step_failed", _why(broken[0]), _ids((*matching, *broken)))
     refused = [record for record in matching if record.status == "not_applicable"]
@@ -78,8 +82,8 @@ def _is_control(record: Evidence) -> bool:
 
 def _asked(criterion: Criterion) -> tuple[str, str]:
     """The measure whose step is meant, and the name of the value in it: a part, such as a ratio, has its own."""
-    part = registry.part(criterion.measure)
-    return (criterion.measure, criterion.measure) if part is None else (part.of, part.value)
+    part = registry.part(criterion.asked)
+    return (criterion.asked, criterion.asked) if part is None else (part.of, part.value)
 
 
 def _only_value(criterion: Criterion, matching: Sequence[Evidence]) -> Found | Missing:
@@ -102,7 +106,7 @@ def _only_value(criterion: Criterion, matching: Sequence[Evidence]) -> Found | M
 
 def _of_concept(criterion: Criterion, matching: Sequence[Evidence], named: Sequence[Found]) -> Found | Missing:
     """The value of one concept, on one class where the measure has one; a concept that was not found has none."""
-    ends = () if criterion.class_ is None or criterion.measure == "concept_iou" else (f" on {criterion.class_}",)
+    ends = () if criterion.class_ is None or criterion.asked == "concept_iou" else (f" on {criterion.class_}",)
     fitting = [found for found in named if _fits(found.value.label, criterion, ends)]
     tested = [found for found in fitting if found.value.status == "measured" and not _at_chance(found)]
     if len(fitting) == len(tested) == 1:
@@ -117,7 +121,7 @@ def _of_concept(criterion: Criterion, matching: Sequence[Evidence], named: Seque
 def _fits(label: str, criterion: Criterion, ends: tuple[str, ...]) -> bool:
     if criterion.concept is not None and not ends:
         return label == criterion.concept or (
-            criterion.measure != "concept_iou" and label.startswith(f"{criterion.concept} on ")
+            criterion.asked != "concept_iou" and label.startswith(f"{criterion.concept} on ")
         )
     if criterion.concept is None:
         return label.endswith(ends) if ends else True
@@ -137,7 +141,7 @@ def not_found_in_words(criterion: Criterion, matching: Sequence[Evidence]) -> st
         "concept_iou": "The step gave no overlap of it",
         "tcav_score": "Its vectors tell it from random pictures no better than chance, or it was not tested",
         "concept_effect": "No unit detects it, or its class has no case, so that nothing could be silenced",
-    }[criterion.measure]
+    }[criterion.asked]
     where = ", ".join(dict.fromkeys(record.subject for record in matching))
     return f"{criterion.concept or 'The concept'} by {where}: {why[0].lower()}{why[1:]}."
 
@@ -147,7 +151,7 @@ def _name(found: Found) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _failed_of(matching: Sequence[Evidence], records: Sequence[Evidence]) -> tuple[Evidence, ...]:
+def failed_of(matching: Sequence[Evidence], records: Sequence[Evidence]) -> tuple[Evidence, ...]:
     """The failed among the records and, for those not measured, among what they came from."""
     by_id = {record.id: record for record in records}
     failed = [record for record in matching if record.status == "failed"]
@@ -188,3 +192,13 @@ def _why(record: Evidence) -> str:
 
 def _ids(records: Sequence[Evidence]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(record.id for record in records))
+
+
+def stored_draws(found: Found, arrays: Callable[[str], Mapping[str, np.ndarray]]) -> Draws | None:
+    """The stored draws; None where there are none to be read, which `fault_of` then reports."""
+    if found.value.draws is None:
+        return None
+    try:
+        return np.asarray(arrays(found.record.id)[found.value.draws], dtype=np.float64)
+    except (EvidenceError, KeyError, OSError, TypeError, ValueError):
+        return None

@@ -96,7 +96,7 @@ def _of_profile(record: Evidence, details: dict[str, Any], least: int) -> Iterat
     if near:
         detail = f"{len(near)} images look almost like training images."
         yield _observed(record, "training_near_overlap", "major", len(near), detail)
-    if not training.get("declared", False):
+    if not training.get("declared", False) and details.get("scored", True):
         detail = "No training data is declared, so that overlap with it was not looked for."
         yield _observed(record, "training_not_declared", "minor", None, detail)
     yield from _duplicates(record, details, what)

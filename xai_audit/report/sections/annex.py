@@ -9,6 +9,7 @@ from xai_audit.evidence.records import Evidence
 from xai_audit.report.context import MANIFEST, SPEC, Context, joined, name, number
 from xai_audit.report.document import Block, Facts, Glossary, Group, Prose, Sentence, Span, Table, Term
 from xai_audit.report.inside import KINDS
+from xai_audit.report.sections.causal_demoted import demoted
 from xai_audit.report.sentences import step_title
 from xai_audit.report.tables import Row, cell, columns_of
 
@@ -26,6 +27,7 @@ def section(context: Context, used: str) -> tuple[Block, ...]:
         Group(context.label("annex.versions_title"), "versions", (_run(context), _versions(context))),
         Group(context.label("annex.digests_title"), "digests", (_digests(context), _files(context))),
         Group(context.label("annex.parameters_title"), "parameters", _parameters(context)),
+        *demoted(context),
         Group(context.label("annex.attachments_title"), "attachments", (Prose((context.say("annex.attachments"),)),)),
         Group(context.label("annex.glossary_title"), "glossary", (glossary(context, used),)),
     )

@@ -20,7 +20,9 @@ def document_control(context: Context) -> Facts:
         ("domain", (Span(context.label(f"domain.{spec.audit.domain}")),)),
         (
             "owner",
-            context.say("person", name=Span(spec.audit.owner.name, SPEC), role=Span(spec.audit.owner.role, SPEC)),
+            context.say("none.stated")
+            if spec.audit.owner is None
+            else context.say("person", name=Span(spec.audit.owner.name, SPEC), role=Span(spec.audit.owner.role, SPEC)),
         ),
         ("model", model_line(context)),
         ("weights_digest", digest(manifest["model"].get("digest"), context)),
@@ -47,7 +49,9 @@ def model_line(context: Context) -> Sentence:
     """The model in one line, or that stored predictions were audited."""
     model, recorded = context.spec.model, context.run.manifest["model"]
     if model is None:
-        return context.say("cover.no_model")
+        return context.say(
+            "cover.no_model" if context.spec.has_scores else without_model(context, "cover.no_model_causal")
+        )
     architecture = recorded.get("architecture") or model.factory
     if recorded.get("parameters") is None:
         return (Span(str(architecture), MANIFEST, kind="name"),)
@@ -56,6 +60,11 @@ def model_line(context: Context) -> Sentence:
         architecture=Span(str(architecture), MANIFEST, kind="name"),
         parameters=number(context.numbers.count(recorded["parameters"]), MANIFEST),
     )
+
+
+def without_model(context: Context, key: str) -> str:
+    """The entry of an audit of a graph alone: with data, or with given mechanisms and none."""
+    return f"{key}.{'data' if context.spec.has_cases else 'alone'}"
 
 
 def qualification(context: Context) -> Sentence:

@@ -22,6 +22,8 @@ MOST_CLASSES = 20
 def section(context: Context) -> tuple[Block, ...]:
     """Source, counts, balance, columns, duplicates, overlap with training, cases that could not be read."""
     record = context.first("data_profile")
+    if not context.spec.has_cases:
+        return (missing(context, "missing.no_data"),)
     if record is None:
         return (_source(context, None), *features(context, None), missing(context, "missing.profile"))
     blocks = (

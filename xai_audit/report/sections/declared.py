@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from xai_audit.report.context import MANIFEST, SPEC, Context, name, number
 from xai_audit.report.document import Block, Bullets, Facts, Group, Prose, Sentence, Span
-from xai_audit.report.sections.cover import digest
+from xai_audit.report.sections.cover import digest, without_model
 from xai_audit.report.sections.missing import missing
 from xai_audit.report.sentences import criterion_of, limit_text, what
 from xai_audit.report.tables import Row, cell, columns_of, table
@@ -23,7 +23,7 @@ def intended_use(context: Context) -> tuple[Block, ...]:
         ("intended", context.owner(audit.intended_use) if audit.intended_use else context.say("use.no_intended")),
         ("not_for", context.owner(audit.not_for) if audit.not_for else context.say("use.no_not_for")),
         ("domain", (Span(context.label(f"domain.{audit.domain}")),)),
-        ("owner", context.say("person", name=name(audit.owner.name), role=name(audit.owner.role))),
+        ("owner", _owner(context)),
     ]  # fmt: skip
     facts = Facts(tuple((context.label(f"use.row.{key}"), text) for key, text in rows), context.label("use.caption"))
     limits = tuple(context.owner(limit) for limit in audit.limitations)
@@ -34,6 +34,13 @@ def intended_use(context: Context) -> tuple[Block, ...]:
         Group(context.label("use.limits_title"), "declared-limits", (declared,)),
         missing(context, "missing.misuse"),
     )
+
+
+def _owner(context: Context) -> Sentence:
+    owner = context.spec.audit.owner
+    if owner is None:
+        return context.say("none.stated")
+    return context.say("person", name=name(owner.name), role=name(owner.role))
 
 
 def criteria(context: Context) -> tuple[Block, ...]:
@@ -83,7 +90,8 @@ def model(context: Context) -> tuple[Block, ...]:
     """What goes in, what comes out, and what the weights are."""
     spec, recorded = context.spec.model, context.run.manifest["model"]
     if spec is None:
-        return (missing(context, "missing.model"),)
+        key = "missing.model" if context.spec.has_scores else without_model(context, "missing.model_causal")
+        return (missing(context, key),)
     rows: list[tuple[str, Sentence]] = [
         ("factory", (name(spec.factory),)),
         ("architecture", (name(str(recorded.get("architecture") or spec.factory), MANIFEST),)),

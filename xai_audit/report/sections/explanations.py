@@ -29,7 +29,8 @@ from xai_audit.report.trusted import states
 def section(context: Context) -> tuple[Block, ...]:
     """Methods and their state, pictures of cases, mean maps, shares by region, and which checks do not exist yet."""
     if not context.spec.methods:
-        return (missing(context, "missing.methods"),)
+        key = "missing.methods" if context.spec.has_scores else "missing.methods_causal"
+        return (missing(context, key),)
     return (
         _lead(context),
         *methods(context),

@@ -24,7 +24,8 @@ def section(context: Context) -> tuple[Block, ...]:
 def _wrong(context: Context) -> tuple[Block, ...]:
     record = context.first("predictions")
     if record is None:
-        return (missing(context, "missing.predictions"),)
+        key = "missing.predictions" if context.spec.has_scores else "missing.failures_causal"
+        return (missing(context, key),)
     if context.spec.task not in ("single_label", "binary_logit"):
         return (missing(context, "missing.failures_of_task"),)
     rows = context.run.rows().to_dict("records")

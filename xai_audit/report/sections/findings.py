@@ -54,7 +54,7 @@ def findings(context: Context) -> tuple[Block, ...]:
     if not context.findings:
         return (missing(context, "missing.findings"),)
     groups = []
-    for kind in ("criterion", "step", "concept", "trust", "observation"):
+    for kind in ("criterion", "step", "causal", "concept", "trust", "observation"):
         found = [finding for finding in worst_first(context.findings) if finding.kind == kind]
         title = context.label(f"findings.{kind}.title")
         if found:

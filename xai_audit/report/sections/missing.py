@@ -27,16 +27,13 @@ def failure_reason(context: Context, record: Evidence) -> Span:
 
 def robustness(context: Context) -> tuple[Block, ...]:
     """Section 8."""
+    if not context.spec.has_scores:
+        return (missing(context, "missing.robustness_causal"), missing(context, "missing.shift"))
     return (
         missing(context, "missing.robustness"),
         missing(context, "missing.shift"),
         missing(context, "missing.repeats"),
     )
-
-
-def causal(context: Context) -> tuple[Block, ...]:
-    """Section 10."""
-    return (missing(context, "missing.causal"),)
 
 
 def requirements(context: Context) -> tuple[Block, ...]:

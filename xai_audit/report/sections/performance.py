@@ -28,7 +28,8 @@ def section(context: Context) -> tuple[Block, ...]:
     """One group a measure: figure by slice, then table; then confusion and reliability; then what did not run."""
     records = context.of_kind(*KINDS)
     if not records:
-        return (missing(context, "missing.performance"), *fairness(context))
+        key = "missing.performance" if context.spec.has_scores else "missing.performance_causal"
+        return (missing(context, key), *fairness(context))
     subjects = list(dict.fromkeys(record.subject for record in records))
     groups = [_measure(context, subject, [r for r in records if r.subject == subject]) for subject in subjects]
     return (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from xai_audit.report.causal_counts import count_sentence
 from xai_audit.report.context import FINDINGS, MANIFEST, SPEC, Context, joined, name, number
 from xai_audit.report.document import Block, Bullets, Prose, Question, Sentence
 from xai_audit.report.sections.trust import counts
@@ -37,7 +38,7 @@ def section(context: Context) -> tuple[Block, ...]:
     return (
         Prose((_identity(context),), "note"),
         tally(context),
-        Prose((overall_line(context), context.say("tally.no_causal"))),
+        Prose((overall_line(context), count_sentence(context))),
         *(Question(context.label(f"question.{key}"), answer(context)) for key, answer in questions),
     )
 
@@ -67,13 +68,31 @@ def _clipped(context: Context, text: Text) -> Sentence:
 
 
 def _tested(context: Context) -> tuple[Block, ...]:
-    done = context.count_of("tested.cases", _cases(context), _profile_id(context))
-    slices = context.count_of("tested.slices", len(context.spec.slices), SPEC)
-    methods = context.count_of("tested.methods", len(context.spec.methods), SPEC)
+    done = _done(context)
+    slices = context.count_of("tested.slices", len(context.spec.slices), SPEC) if context.spec.has_cases else ()
+    methods = _asked(context)
     criteria = context.count_of("tested.criteria", len(context.spec.criteria), SPEC)
     found = states(context)
     trusted: tuple[Block, ...] = (Prose(tuple(counts(context, found))),) if found.are_judged else ()
-    return (Prose((joined((done, slices, methods, criteria)),)), *trusted, *_gaps(context))
+    said = joined([part for part in (done, slices, methods, criteria) if part])
+    return (Prose((said,)), *trusted, *_gaps(context))
+
+
+def _done(context: Context) -> Sentence:
+    """How many cases were read, or that there are none to read."""
+    if not context.spec.has_cases:
+        return context.say("tested.no_cases")
+    return context.count_of("tested.cases", _cases(context), _profile_id(context))
+
+
+def _asked(context: Context) -> Sentence:
+    """Explanation methods, causal queries, or both."""
+    causal, found = context.spec.causal, []
+    if context.spec.methods or causal is None:
+        found.append(context.count_of("tested.methods", len(context.spec.methods), SPEC))
+    if causal is not None:
+        found.append(context.count_of("tested.queries", len(causal.queries), SPEC))
+    return joined(found)
 
 
 def _gaps(context: Context) -> tuple[Block, ...]:
@@ -91,6 +110,10 @@ def _gaps(context: Context) -> tuple[Block, ...]:
 
 def _never(context: Context) -> Sentence:
     """What this audit was not about."""
+    if context.spec.causal is not None:
+        return context.say(
+            "tested.never_assessed_causal" if context.spec.has_scores else "tested.never_assessed_no_model"
+        )
     return context.say("tested.never_assessed_checked" if states(context).are_judged else "tested.never_assessed")
 
 
@@ -140,8 +163,11 @@ def _decide(context: Context) -> tuple[Block, ...]:
             covers = joined([covers, context.say("decide.beyond")])
     if any(finding.reason == "concept_leans" for finding in context.findings):
         covers = joined([covers, context.say("decide.leaning")])
+    if any(finding.kind == "causal" and finding.severity != "minor" for finding in context.findings):
+        covers = joined([covers, context.say("decide.causal")])
     unsigned = context.say("decide.unsigned")
-    return (Prose((context.say("decide.ask"), covers)), Prose((unsigned,), "note"))
+    asked = context.say("decide.ask" if context.spec.has_scores else "decide.ask_answers")
+    return (Prose((asked, covers)), Prose((unsigned,), "note"))
 
 
 def _profile_id(context: Context) -> str:

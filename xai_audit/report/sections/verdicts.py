@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xai_audit.report.causal_cards import causal_mark, causal_title
 from xai_audit.report.concept_sentences import VERDICT as CONCEPT_VERDICT
 from xai_audit.report.concept_sentences import state_of as concept_state
 from xai_audit.report.context import FINDINGS, Context, number
@@ -22,7 +23,7 @@ ORDER: tuple[Verdict, ...] = ("pass", "fail", "inconclusive", "not_run", "error"
 KINDS = (
     "data_profile", "predictions", "cases", "pass", "explanation", "performance", "calibration", "fairness",
     "localisation", "probe", "quality", "global", "scan", "units", "dissection", "tcav", "maximisation",
-    "concept_effect", "surrogate", "reasons",
+    "concept_effect", "surrogate", "reasons", "causal_graph", "causal_query", "severity", "cause_beside_attribution",
 )  # fmt: skip
 """Kinds of steps, those that others rest on first."""
 MOST_WORRIES = 3
@@ -141,6 +142,9 @@ def card(context: Context, finding: Finding, *, brief: bool = False) -> FindingC
         title = context.label("spurious.card").format(
             concept=finding.concept, method=context.method_name(finding.method or "")
         )
+    if finding.kind == "causal":
+        verdict, word = causal_mark(finding), context.label(f"causal.finding.{finding.reason}")
+        title = causal_title(context, finding)
     return FindingCard(
         "" if brief else f"finding-{finding.id}",
         title,

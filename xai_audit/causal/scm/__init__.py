@@ -1,0 +1,1 @@
+"""Structural models: abduction, action, prediction (CAUSAL.md section 6)."""
