@@ -45,12 +45,13 @@ DEVICES = {"cpu": "CPU", "cuda": "GPU"}
 
 SHAPLEY = RESULTS / "shapley" / "solar-cells.json"
 DISSECTION = RESULTS / "dissection" / "cpu.json"
+CAUSAL = RESULTS / "causal" / "cpu.json"
 
 
 def page(files: Iterable[Path]) -> str:
     """The page for the results that are there."""
     devices = [_device(path.stem, read(path)) for path in sorted(files)]
-    more = [(SHAPLEY, _shapley), (DISSECTION, _dissection)]
+    more = [(SHAPLEY, _shapley), (DISSECTION, _dissection), (CAUSAL, _causal)]
     return "\n".join([HEAD, *devices, *(told(json.loads(file.read_text())) for file, told in more if file.exists())])
 
 
@@ -68,6 +69,37 @@ random directions; `python -m benchmarks.dissection`. Raw is one forward a pictu
     reached = "yes" if found["ratio"] <= found["target"] else "no"
     head = ("layer", "ours, seconds", "raw, seconds", "ours / raw", "at most", "reached")
     return text + _table(head, [(*cells, f"{found['target']:g}", reached)]) + "\n"
+
+
+def _causal(found: dict[str, Any]) -> str:
+    """What answers about cause cost beside what anybody would write."""
+    machine = found["machine"]
+    text = f"""## Causal analysis
+
+CPU seconds, median of {machine["repeats"]} rounds on {machine["cores"]} processor cores, ours and what it is
+held against in one process, DoWhy in one of its own; `python -m benchmarks.causal`.
+
+"""
+    head = (
+        "work",
+        "held against",
+        "ours, seconds",
+        "it, seconds",
+        "ours / it",
+        "at most",
+        "reached",
+        "peer",
+        "peer / it",
+    )
+    return text + _table(head, map(_causal_cells, found["rows"])) + "\n"
+
+
+def _causal_cells(row: dict[str, Any]) -> tuple[str, ...]:
+    reached = "yes" if row["ratio"] <= row["target_ratio"] else "no"
+    peer = "" if row["peer_ratio"] is None else f"{row['peer_ratio']:.3g}"
+    seconds = (f"{row['ours_seconds']:g}", f"{row['against_seconds']:g}")
+    limit = f"{row['target_ratio']:g}"
+    return row["work"], row["against"], *seconds, f"{row['ratio']:.3g}", limit, reached, row["peer"] or "none", peer
 
 
 def _shapley(found: dict[str, Any]) -> str:
