@@ -11,7 +11,7 @@ from statsmodels.stats.multitest import multipletests
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from asking import causal_of
+from causal_asking import causal_of
 
 from xai_audit.causal.sample import Sample, levels_of
 from xai_audit.causal.testing import constraints

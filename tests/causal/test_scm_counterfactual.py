@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from tests.causal.asking import asked, causal_of, sample_of
+from tests.causal.causal_asking import asked, causal_of, sample_of
 from tests.causal.test_scm_given import BEARING, COATING
 from xai_audit.causal.answering import answer
 from xai_audit.causal.linear import LinearMechanism, LinearModel

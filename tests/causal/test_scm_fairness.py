@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.causal.asking import asked, causal_of, sample_of
+from tests.causal.causal_asking import asked, causal_of, sample_of
 from xai_audit.causal.answering import answer
 
 PAY = """

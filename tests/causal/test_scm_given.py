@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from tests.causal.asking import asked, causal_of
+from tests.causal.causal_asking import asked, causal_of
 from xai_audit.causal.answering import answer
 from xai_audit.causal.scm import given
 

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from tests.causal.asking import asked, causal_of, sample_of
+from tests.causal.causal_asking import asked, causal_of, sample_of
 from tests.causal.test_scm_given import BEARING
 from xai_audit.causal.answering import answer
 from xai_audit.causal.scm.actions import moves_of, target_of

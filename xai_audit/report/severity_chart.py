@@ -64,10 +64,11 @@ def severity_chart(context: Context, name: str, panels: Sequence[SeverityPanel],
 
 
 def severity_alt(context: Context, panels: Sequence[SeverityPanel]) -> str:
-    """From the weakest to the strongest setting, panel by panel and slice by slice."""
+    """From the weakest to the strongest setting, panel by panel and slice by slice; a slice without a number is in the
+    table, not in the picture."""
     said = []
     for panel in panels:
-        for curve in panel.curves:
+        for curve in (curve for curve in panel.curves if curve.points):
             first, last = curve.points[0], curve.points[-1]
             said.append(
                 context.label("causal.alt.severity").format(

@@ -316,11 +316,17 @@ class Published(Strict):
     """A published number whose sensitivity is asked."""
 
     risk_ratio: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    """A published risk ratio."""
     low: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    """Lower end of its interval."""
     high: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    """Upper end of its interval."""
     estimate: FiniteFloat | None = None
+    """Instead: a published estimate of a regression."""
     standard_error: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    """Its standard error."""
     dof: Annotated[int, Field(ge=2)] | None = None
+    """Its degrees of freedom."""
 
 
 class Query(Strict):
@@ -383,54 +389,78 @@ class Implied(Strict):
     """Tests of what the graph implies."""
 
     alpha: Annotated[FiniteFloat, Field(gt=0, lt=0.5)] = 0.05
+    """Level of the tests together."""
     correct: Literal["holm", "bh", "none"] = "holm"
+    """How they are corrected for each other."""
     min_effect: Annotated[FiniteFloat, Field(gt=0, lt=1)] = 0.1
+    """Strength below which a dependence does not matter; power is that against this one."""
 
 
 class EquivalentGraphs(Strict):
     """Other graphs that data cannot tell from this one."""
 
     limit: Annotated[int, Field(ge=1)] = 20
+    """Most graphs that are listed; all are counted."""
 
 
 class Overlap(Strict):
     """Whether every group is seen under every treatment."""
 
     min_cell: Annotated[int, Field(ge=1)] = 20
+    """A group with fewer units is called thin."""
 
 
 class Refuter(Strict):
     """A test that an estimate could fail, with its rule fixed beforehand."""
 
     kind: Literal[
-        "placebo_treatment", "random_common_cause", "subset", "negative_control_outcome", "negative_control_exposure"
+        "placebo_treatment",
+        "random_common_cause",
+        "subset",
+        "negative_control_outcome",
+        "negative_control_exposure",
     ]
+    """What is tried."""
     draws: Annotated[int, Field(ge=1)] = 100
+    """How often."""
     at_most: FiniteFloat | None = None
+    """Passes where the estimate is this or less."""
     at_least: FiniteFloat | None = None
+    """Passes where it is this or more."""
     between: tuple[FiniteFloat, FiniteFloat] | None = None
+    """Passes where it lies between these."""
     absolute: bool = False
+    """The size is compared, whichever its sign."""
 
 
 class Family(Strict):
     """Correction over all queries."""
 
     correct: Literal["holm", "bh"] = "holm"
+    """How criteria on queries are corrected for each other."""
 
 
 class CausalChecks(Strict):
     """What is tested of graph and answers."""
 
     implied: Implied = Implied()
+    """Tests of what the graph implies."""
     equivalent_graphs: EquivalentGraphs = EquivalentGraphs()
+    """Graphs that data cannot tell from this one."""
     overlap: Overlap = Overlap()
+    """Groups that must be seen under every treatment."""
     sensitivity: tuple[Literal["e_value", "robustness_value", "tipping_point", "marginal"], ...] = ()
+    """How strong an unmeasured cause must be to change an answer."""
     marginal_factors: tuple[Annotated[FiniteFloat, Field(ge=1)], ...] = (1.5, 2.0, 3.0)
     """With sensitivity: marginal: by how much an unmeasured cause may change the odds of being treated."""
     refuters: tuple[Refuter, ...] = ()
+    """Tests that an estimate could fail."""
     negative_controls: tuple[Variable_, ...] = ()
+    """Variables on which nothing may have an influence."""
     family: Family = Family()
+    """Correction over all criteria on queries."""
     missing_edges: Literal["require", "note"] = "note"
+    """require: every absent edge that a query rests on needs a reason."""
 
 
 class Severity(Strict):
