@@ -511,7 +511,7 @@ edges: [x -> y, x <-> y]
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("ask_", "draws", "least", "most"),
-    [("ate", 500, 0.93, 0.97)],
+    [("ate", 500, 0.93, 0.97), ("att", 500, 0.93, 0.97), ("nde", 500, 0.93, 0.97)],
 )
 def test_intervals_cover_the_truth_as_often_as_they_say(ask_, draws, least, most):
     graph = Graph.of("mxyz", [("z", "x"), ("z", "y"), ("x", "m"), ("m", "y"), ("x", "y")])

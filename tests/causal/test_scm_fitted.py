@@ -8,6 +8,9 @@ import pytest
 from tests.causal.causal_asking import asked, causal_of, sample_of
 from xai_audit.causal.answering import answer
 from xai_audit.causal.scm.fitted import fit
+from xai_audit.causal.scm.logistic import Logistic
+from xai_audit.causal.scm.mechanisms import Scored
+from xai_audit.errors import Refusal
 
 TEXT = """
 variables: {z: {role: confounder, domain: {levels: [low, high]}, source: {column: z}},
@@ -107,3 +110,14 @@ def test_a_combination_that_never_occurs_is_refused_and_not_smoothed():
     causal = causal_of(text)
     found = answer(asked(causal, "total", sample_of(causal, columns), do={"z": ["low", "high"]}, on="d"))
     assert found.outcome == "refused" and "no row with z high" in found.reason
+
+
+def test_a_logistic_mechanism_says_that_it_tells_no_noise_and_a_score_that_it_has_no_density():
+    logistic = Logistic("x", np.zeros((1, 2)), (), {})
+    assert not logistic.can_abduct
+    with pytest.raises(Refusal, match=r"causal\.mechanisms\.x"):
+        logistic.abduct({}, np.zeros(1, np.int64))
+    scored = Scored(lambda cases, changes: np.zeros(len(cases)), np.zeros(1, np.int64))
+    assert not scored.has_density
+    with pytest.raises(Refusal, match="density"):
+        scored.log_prob({}, np.zeros(1))

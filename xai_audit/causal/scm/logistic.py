@@ -55,8 +55,9 @@ class Logistic:
         return reached_levels(self.rows(parents), noise)
 
     def abduct(self, parents: Columns, value: NDArray[Any]) -> Array:
-        """Never asked: can_abduct is False."""
-        raise NotImplementedError
+        """Raises Refusal: how often each level comes does not tell the noise of a unit."""
+        found, expected = "the noise of one unit asked of a logistic mechanism", "a mechanism that tells it"
+        raise Refusal(f"causal.mechanisms.{self.name}", found, expected, "Ask for bounds, or give another mechanism.")
 
     def log_prob(self, parents: Columns, value: NDArray[Any]) -> Array:
         """Of the levels seen."""

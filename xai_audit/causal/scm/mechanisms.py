@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_audit.causal.factors import Factor
+from xai_audit.errors import Refusal
 
 Array = NDArray[np.float64]
 Columns = Mapping[str, NDArray[Any]]
@@ -239,8 +240,9 @@ class Scored:
         return np.zeros(len(value))
 
     def log_prob(self, parents: Columns, value: NDArray[Any]) -> Array:
-        """Never asked: has_density is False."""
-        raise NotImplementedError
+        """Raises Refusal: a score is settled by its parents and has no density."""
+        found, expected = "a density asked of the audited model's score", "a variable with noise"
+        raise Refusal("causal.mechanisms", found, expected, "Leave the score out of the facts.")
 
     def hold(self, parent: str, value: float) -> Held:
         """With a parent held."""
