@@ -17,7 +17,7 @@ from xai_audit.causal.answering import answer
 from xai_audit.causal.factors import Factor, multiplied
 from xai_audit.graphs.paths import settings_of_paths
 
-SEEDS = range(30)
+SEEDS = range(60)
 
 
 def model(seed, count=None, arrows=0.6, arcs=0.25):

@@ -231,7 +231,7 @@ def test_recourse_takes_the_cheapest_change_first(records):
     assert [item["cost"] for item in items] == pytest.approx([4.0, 6.0], abs=1e-9)
 
 
-SEEDED = ("bearing", "enrolment")
+SEEDED = ("bearing", "berkeley", "coating-line", "enrolment")
 
 
 def run_under(seed, folder):

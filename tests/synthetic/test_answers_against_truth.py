@@ -24,11 +24,21 @@ OTHERS = range(50_000, 50_120)
 # audit, query: name of the number, do, and what the effect runs through (empty: all that follows)
 ASKED: dict[tuple[str, str], tuple[str, tuple[dict[str, Any], dict[str, Any]], tuple[str, ...]]] = {
     ("medical/chest-token", "token"): ("total", ({"token": 0}, {"token": 1}), ()),
+    ("medical/chest-token", "blur"): ("total", ({"blur": 0.4}, {"blur": 1.2}), ()),
+    ("medical/chest-token", "opacity"): ("total", ({"severity": 0.0}, {"severity": 1.0}), ()),
     ("medical/chest-token", "site-total"): ("total", ({"site": 0}, {"site": 1}), ()),
+    ("medical/chest-token", "site-token"): ("path_specific", ({"site": 0}, {"site": 1}), ("token",)),
     ("medical/chest-token", "site-blur"): ("path_specific", ({"site": 0}, {"site": 1}), ("blur",)),
+    ("medical/chest-token-only", "token"): ("total", ({"token": 0}, {"token": 1}), ()),
+    ("medical/chest-token-only", "site-total"): ("total", ({"site": 0}, {"site": 1}), ()),
     ("automotive/traffic-signs", "sticker"): ("total", ({"sticker": 0}, {"sticker": 1}), ()),
+    ("automotive/traffic-signs", "fog"): ("total", ({"weather": "clear"}, {"weather": "fog"}), ()),
+    ("finance/document-tampering", "tamper-photo"): ("total", ({"tamper": "none"}, {"tamper": "photo"}), ()),
+    ("finance/document-tampering", "channel"): ("total", ({"channel": 0}, {"channel": 1}), ()),
     ("finance/document-tampering", "script-total"): ("total", ({"script": 0}, {"script": 2}), ()),
     ("industrial/metal-surface", "oil"): ("total", ({"oil": 0}, {"oil": 1}), ()),
+    ("industrial/metal-surface", "pit"): ("total", ({"defect": "none"}, {"defect": "pit"}), ()),
+    ("industrial/metal-surface", "shift-lamp"): ("path_specific", ({"shift": 0}, {"shift": 1}), ("lamp",)),
 }
 
 
