@@ -1,15 +1,22 @@
-"""The words of a report in one language: one file, every entry there or an error."""
+"""The words of a report in one language: one gettext file, every entry there or an error."""
 
 from __future__ import annotations
 
 import string
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from xai_audit.errors import RenderError
+
+if TYPE_CHECKING:
+    from babel.messages.catalog import Message
+
+SOURCE = "en"
+"""The language whose texts are the message ids of every other; its entries need no translation."""
 
 
 def templates_folder() -> Path:
@@ -23,20 +30,14 @@ def templates_folder() -> Path:
     )
 
 
-def _flat(prefix: str, entry: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(entry, Mapping):
-        for key, value in entry.items():
-            yield from _flat(f"{prefix}.{key}" if prefix else str(key), value)
-    else:
-        yield prefix, entry
-
-
 @dataclass(frozen=True)
 class Catalogue:
-    """Entries of one language by dotted key."""
+    """Texts of one language by key; the forms of a plural lie under `key.0`, `key.1`, in the order of the language."""
 
     language: str
     entries: Mapping[str, str]
+    form_of: Callable[[int], int]
+    """Which plural form a count takes."""
 
     def text(self, key: str) -> str:
         """The entry of a key; RenderError when the language has none."""
@@ -44,18 +45,18 @@ class Catalogue:
             return self.entries[key]
         except KeyError:
             raise RenderError(
-                f"templates/locales/{self.language}.yaml", f"no entry {key!r}", "an entry for every text",
+                f"templates/locales/{self.language}.po", f"no entry {key!r}", "an entry for every text",
                 "Add the entry to the file.",
             ) from None  # fmt: skip
 
     def plural(self, key: str, count: int) -> str:
-        """The entry for a count: `one` where the language has it and the count is one, else `other`."""
-        is_one = count == 1 and f"{key}.one" in self.entries
-        return self.text(f"{key}.one" if is_one else f"{key}.other")
+        """The entry for a count, in the plural form of the language where the entry has forms."""
+        form = f"{key}.{self.form_of(count)}"
+        return self.text(form if form in self.entries else key)
 
     def has(self, key: str) -> bool:
         """Whether there is an entry."""
-        return key in self.entries
+        return key in self.entries or f"{key}.0" in self.entries
 
     def under(self, prefix: str) -> tuple[str, ...]:
         """Names directly below a key, in the order of the file."""
@@ -63,29 +64,48 @@ class Catalogue:
         return tuple(dict.fromkeys(key[len(start) :].split(".")[0] for key in self.entries if key.startswith(start)))
 
 
-def parse_catalogue(language: str, text: str) -> Catalogue:
-    """A catalogue from its YAML; RenderError when an entry is not text."""
-    from ruamel.yaml import YAML
+def parse_catalogue(language: str, text: bytes) -> Catalogue:
+    """A catalogue from a gettext file; RenderError when an entry has no key or, in a translation, no text."""
+    from gettext import c2py
 
-    entries = dict(_flat("", YAML(typ="safe", pure=True).load(text)))
-    for key, entry in entries.items():
-        if not isinstance(entry, str) or not entry:
-            raise RenderError(
-                f"templates/locales/{language}.yaml", f"{key}: {entry!r}", "text in every entry", "Put it in quotes."
-            )
-    return Catalogue(language, entries)
+    from babel.messages.pofile import PoFileError, read_po
+
+    where = f"templates/locales/{language}.po"
+    try:
+        found = read_po(BytesIO(text), locale=language.replace("-", "_"), abort_invalid=True)
+    except PoFileError as error:
+        raise RenderError(where, str(error), "a gettext file", "Mend the entry.") from None
+    entries: dict[str, str] = {}
+    for message in found:
+        if message.id:
+            entries.update(_entry(where, message, is_source=language == SOURCE))
+    return Catalogue(language, entries, c2py(found.plural_expr))
+
+
+def _entry(where: str, message: Message, is_source: bool) -> dict[str, str]:
+    texts = message.id if is_source else message.string
+    forms = [text or "" for text in (texts if isinstance(texts, list | tuple) else (texts,))]
+    if not message.context or not all(forms) or message.fuzzy:
+        raise RenderError(
+            where, f"{message.context or message.id!r}: no key, no text, or marked fuzzy",
+            "a finished text in every entry",
+            "Write the text, and take the mark `fuzzy` away.",
+        )  # fmt: skip
+    if not message.pluralizable:
+        return {message.context: forms[0]}
+    return {f"{message.context}.{place}": form for place, form in enumerate(forms)}
 
 
 @cache
 def load_catalogue(language: str) -> Catalogue:
     """The catalogue of a language; RenderError when there is no such file."""
-    path = templates_folder() / "locales" / f"{language}.yaml"
+    path = templates_folder() / "locales" / f"{language}.po"
     if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
+        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.po")))
         raise RenderError(
             "report language", repr(language), f"one of: {known}", "Add the file or choose another language."
         )
-    return parse_catalogue(language, path.read_text(encoding="utf-8"))
+    return parse_catalogue(language, path.read_bytes())
 
 
 def placeholders(text: str) -> tuple[str, ...]:
