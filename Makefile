@@ -45,6 +45,7 @@ docs: $(VENV)/.stamp-test  ## only the tests of the documentation: links, comman
 bench: $(VENV)/.stamp-test  ## time our methods beside raw passes and other libraries; DEVICE=cuda for a GPU
 	$(BIN)/python -m benchmarks.run --device $(DEVICE)
 	$(BIN)/python -m benchmarks.causal
+	$(BIN)/python -m benchmarks.report
 	$(BIN)/python -m benchmarks.page
 
 format: $(VENV)/.stamp-test  ## put the code into the shape that `make lint` wants

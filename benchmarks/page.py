@@ -46,12 +46,13 @@ DEVICES = {"cpu": "CPU", "cuda": "GPU"}
 SHAPLEY = RESULTS / "shapley" / "solar-cells.json"
 DISSECTION = RESULTS / "dissection" / "cpu.json"
 CAUSAL = RESULTS / "causal" / "cpu.json"
+REPORT = RESULTS / "report" / "cpu.json"
 
 
 def page(files: Iterable[Path]) -> str:
     """The page for the results that are there."""
     devices = [_device(path.stem, read(path)) for path in sorted(files)]
-    more = [(SHAPLEY, _shapley), (DISSECTION, _dissection), (CAUSAL, _causal)]
+    more = [(SHAPLEY, _shapley), (DISSECTION, _dissection), (CAUSAL, _causal), (REPORT, _report)]
     return "\n".join([HEAD, *devices, *(told(json.loads(file.read_text())) for file, told in more if file.exists())])
 
 
@@ -69,6 +70,29 @@ random directions; `python -m benchmarks.dissection`. Raw is one forward a pictu
     reached = "yes" if found["ratio"] <= found["target"] else "no"
     head = ("layer", "ours, seconds", "raw, seconds", "ours / raw", "at most", "reached")
     return text + _table(head, [(*cells, f"{found['target']:g}", reached)]) + "\n"
+
+
+def _report(found: dict[str, Any]) -> str:
+    """What a report costs from its evidence."""
+    limits = found["limits"]
+    text = f"""## Reports
+
+A report of a made-up table from its evidence to HTML and PDF on {found["kind"]}; `python -m benchmarks.report`. Cold:
+nothing was drawn before. Cached: the same again. The last column is the CPU seconds of our PDF, whose charts are drawn,
+beside those of bare WeasyPrint on the same pages with the charts as SVG. A report of 60 pages aims at
+{limits["seconds"]:g} s, {limits["html_mb"]:g} MB of HTML, {limits["pdf_mb"]:g} MB of PDF, {limits["peak_mb"]:g} MB of
+memory and a ratio of {limits["ratio"]:g}.
+
+"""
+    head = ("pages", "charts", "cold, s", "CPU s", "cached, s", "HTML, MB", "PDF, MB", "peak, MB", "PDF / bare")
+    return text + _table(head, [_size_row(size) for size in found["sizes"].values()]) + "\n"
+
+
+def _size_row(size: dict[str, Any]) -> tuple[str, ...]:
+    seconds = (size["cold"]["wall"], size["cold"]["cpu"], size["warm"]["wall"])
+    ratio = f"{size['pdf']['cpu'] / size['bare']['cpu']:.2f}" if size["bare"]["cpu"] else "–"
+    numbers = (f"{size['html_mb']:.2f}", f"{size['pdf_mb']:.2f}", f"{size['peak_mb']:.0f}", ratio)
+    return (str(size["pages"]), str(size["charts"]), *(f"{value:.1f}" for value in seconds), *numbers)
 
 
 def _causal(found: dict[str, Any]) -> str:

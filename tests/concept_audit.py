@@ -85,7 +85,7 @@ METHODS = {
     "units": "  - {use: activation_maps, layer: units, slice: tagged, top: 3}\n",
     "dissection": "  - {use: network_dissection, layer: units, shuffles: 99, concepts: "
     "[red, green, blue, yellow, cyan, magenta, rest, frame]}\n",
-    "tcav": "  - {use: tcav, layer: units, concepts: [tagged], runs: 10, null_sets: 199}\n",
+    "tcav": "  - {use: tcav, layer: units, concepts: [tagged], runs: 10, null_sets: 999}\n",
     "pictures": "  - {use: activation_maximisation, layer: units, units: [0, 1], classes: [warm], steps: 8, "
     "directions: [{concept: tagged, method: tcav}, {name: both, units: [0, 2], weights: [1, 1]}]}\n",
     "tree": "  - {use: decision_tree, features: [{concept: red, method: network_dissection}, "
@@ -110,6 +110,7 @@ def write_colours(
     criteria: str | None = None,
     show: bool = True,
     scores_tag: bool = True,
+    extra: str = "",
 ) -> Path:
     """Spec, net and arrays in a folder; the path of the spec. Unit k answers to colour `order[k]`, turned by `turn`.
 
@@ -123,7 +124,7 @@ def write_colours(
     layer = "colours" if turn is None else "turned"
     path = folder / "colours.yaml"
     spec = SPEC.format(methods=text, criteria=limits, layer=layer, show=str(show).lower())
-    path.write_text(spec if "tcav" in methods else _without_tag(spec))
+    path.write_text((spec if "tcav" in methods else _without_tag(spec)) + extra)
     return path
 
 

@@ -1,9 +1,21 @@
 """What tests of several folders need."""
 
+import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+gc.set_threshold(50_000, 20, 20)  # a quarter of the time of whole reports went into searches for garbage
+
+
+@pytest.fixture(scope="session", autouse=True)
+def charts_of_this_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Every chart is drawn by the code that is tested, equal ones once; nothing is kept in the user's own folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

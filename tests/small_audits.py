@@ -33,8 +33,9 @@ def cut_down(name: str, folder: Path, queries: Collection[str], count: int, **mo
     tree = YAML(typ="safe").load((AUDITS / f"{name}.yaml").read_text(encoding="utf-8"))
     tree["data"]["source"]["count"] = count
     tree["model"]["weights"].pop("made_by", None)
-    for part in ("methods", "cases", "criteria"):
+    for part in ("methods", "cases", "criteria", "medical", "automotive", "finance", "industrial", "statements"):
         tree.pop(part, None)
+    tree["data"].pop("appraisers", None)
     tree["measures"], tree["slices"] = ["accuracy"], [{"name": "all"}]
     causal = tree["causal"]
     causal.pop("severity", None)

@@ -26,7 +26,7 @@ class Net(nn.Module):
             self.features.bias.zero_()
             self.mix.weight.copy_(torch.tensor([[3.0, 0, 0, 0, 0, 0], [0, 2, 0, 0, 1, 0], [0, 0, 2, 0, 0, 1]]))
             self.mix.bias.copy_(torch.tensor([-1.0, -0.5, -0.5]))
-            self.head.weight.copy_(torch.tensor([[-2.0, 0.3, 0.2], [2.0, 0.1, -0.2]])[-outputs:])
+            self.head.weight.copy_(torch.tensor([[-2.0, 0.1, 0.1], [2.0, 0.1, -0.2]])[-outputs:])
             self.head.bias.zero_()
 
     def forward(self, x):
@@ -63,7 +63,8 @@ TASKS = {
     "regression": ("outputs: [warmth]", "warmth", "mean_absolute_error", 1, "lambda z: z"),
 }
 """Names, label, measure, number of outputs and what is done to the scores last."""
-DEFAULT = "  - {use: tcav, layer: last, concepts: [red, coin]}\n"
+DEFAULT = "  - {use: tcav, layer: last, concepts: [red, coin], null_sets: 999}\n"
+"""So many sets that the p of a planted concept stays below .05 / 4 whichever sets are drawn."""
 
 
 def write_audit(

@@ -115,7 +115,8 @@ def test_verify_names_a_changed_file_and_exits_1(ran: Any, tmp_path: Path) -> No
 
 def test_compare_lists_changed_criteria_and_inputs(ran: Any, spec: Path, tmp_path: Path) -> None:
     other = shutil.copytree(spec.parent, tmp_path / "audit") / "tiny.yaml"
-    other.write_text(other.read_text().replace("at_least: 0.5,", "at_least: 0.9999,"))
+    changed = other.read_text().replace("at_least: 0.5,", "at_least: 0.9999,")
+    other.write_text(changed + "report: {formats: [html]}\n")
     cli("run", other, "--out", tmp_path / "out", "--device", "cpu")
     after = next((tmp_path / "out/tiny").iterdir())
     found = answer("compare", ran[1], after)

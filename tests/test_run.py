@@ -46,7 +46,7 @@ def same_bytes(a: Path, b: Path) -> None:
 
 @pytest.fixture(scope="module")
 def spec(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_audit(tmp_path_factory.mktemp("audit"))
+    return write_audit(tmp_path_factory.mktemp("audit"), extra="report: {formats: [html]}\n")
 
 
 @pytest.fixture(scope="module")
@@ -90,11 +90,9 @@ def test_a_second_run_does_nothing_and_changes_nothing(spec: Path, outcome: Outc
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("hash_seed", ["0", "1"])
-def test_two_runs_give_the_same_bytes_under_any_hash_seed(
-    spec: Path, outcome: Outcome, tmp_path: Path, hash_seed: str
-) -> None:
-    finished = cli(spec, tmp_path, env={"PYTHONHASHSEED": hash_seed})
+def test_two_runs_give_the_same_bytes_under_any_hash_seed(spec: Path, outcome: Outcome, tmp_path: Path) -> None:
+    other = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "0"  # than that of this process
+    finished = cli(spec, tmp_path, env={"PYTHONHASHSEED": other})
     assert finished.returncode == 1, finished.stderr
     same_bytes(outcome.run.folder, next((tmp_path / "tiny").iterdir()))
 
@@ -143,7 +141,7 @@ def test_a_run_killed_at_any_moment_goes_on_to_the_same_evidence(spec: Path, out
     assert folder == tmp_path / "tiny" / outcome.run.folder.name
     same_bytes(outcome.run.folder, folder)
     assert verify(folder) == ()
-    assert (folder / "report.pdf").exists()
+    assert (folder / "report.html").exists()
 
 
 def kept_steps(out: Path) -> int:

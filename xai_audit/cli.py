@@ -13,6 +13,7 @@ import click
 
 from xai_audit import __version__
 from xai_audit.errors import AuditError, ProblemError, SpecErrors
+from xai_audit.registry import LANGUAGES
 
 EXIT_BROKE = 3
 
@@ -25,6 +26,12 @@ _out = click.option(
     default=Path("reports"),
     show_default=True,
     help="Folder under which runs are kept.",
+)
+_since = click.option(
+    "--since",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    help="Earlier run folder to compare with. Default: the last signed one of this audit, else the last judged one.",
 )
 _device = click.option("--device", default="auto", show_default=True, help="cpu, cuda, or auto: cuda when present.")
 _batch = click.option(
@@ -257,7 +264,10 @@ def _plan_table(made: Any, counts: Any, estimate: Any, unit: str) -> None:
 @_batch
 @_as_json
 @click.option("--retry-failed", is_flag=True, help="Of an unfinished run: make steps that failed again.")
-def run(spec: Path, out: Path, device: str, batch_size: int | None, as_json: bool, retry_failed: bool) -> int:
+@_since
+def run(
+    spec: Path, out: Path, device: str, batch_size: int | None, as_json: bool, retry_failed: bool, since: Path | None
+) -> int:
     """Run an audit: evidence, findings and report. Goes on where a stopped run left off; a second run does nothing."""
     from xai_audit.spec.load import load_spec
     from xai_audit.spec.template import refuse_placeholders
@@ -271,20 +281,32 @@ def run(spec: Path, out: Path, device: str, batch_size: int | None, as_json: boo
     with _progress(quiet=as_json) as progress:
         outcome = run_audit(loaded, options, progress)
         folder = outcome.run.folder
+        _compare_with(folder, since)
         files = _rendered_files(folder) or _render(folder, loaded.spec.report.formats, progress)
     if not as_json and not outcome.steps_made:
         click.echo(f"Nothing to do: this run was finished on {outcome.run.manifest['ended']}.")
     return _show_findings(folder, outcome.findings, files, as_json)
 
 
-def _render(folder: Path, formats: Sequence[str], progress: Any) -> tuple[Path, ...]:
+def _compare_with(folder: Path, since: Path | None, *, choose_again: bool = False) -> None:
+    """Keep what an earlier run said beside this one, for the report."""
+    from xai_audit.evidence.store import locked
+    from xai_audit.history import keep_comparison
+
+    with locked(folder):
+        keep_comparison(folder, since, choose_again=choose_again)
+
+
+def _render(
+    folder: Path, formats: Sequence[str], progress: Any, audiences: Any = None, languages: Any = None
+) -> tuple[Path, ...]:
     from xai_audit.evidence.manifest import record_outputs
     from xai_audit.evidence.store import locked
     from xai_audit.report.write import write_report
 
     progress.begin("report", 1)
     with locked(folder):
-        files: tuple[Path, ...] = write_report(folder, tuple(formats))
+        files: tuple[Path, ...] = write_report(folder, tuple(formats), audiences, languages)
         record_outputs(folder, "rendered", [path.relative_to(folder).as_posix() for path in files])
     progress.advance(1)
     progress.end("done")
@@ -298,7 +320,10 @@ def _rendered_files(folder: Path) -> tuple[Path, ...]:
 
     events = read_events(folder)
     rendered, judged = last(events, "rendered"), last(events, "judged")
-    if rendered is None or judged is None or events.index(rendered) < events.index(judged):
+    if rendered is None or judged is None:
+        return ()
+    since = (last(events, name) for name in ("judged", "compared", "stated"))
+    if any(later is not None and events.index(rendered) < events.index(later) for later in since):
         return ()
     files = tuple(folder / name for name in rendered.data["files"])
     is_whole = (
@@ -347,14 +372,16 @@ def _show_findings(folder: Path, findings: Any, files: Sequence[Path], as_json: 
 @main.command()
 @_folder
 @_as_json
-def judge(folder: Path, as_json: bool) -> int:
+@_since
+def judge(folder: Path, as_json: bool, since: Path | None) -> int:
     """Judge the evidence of a run folder again; needs no model and no data."""
     from xai_audit.evidence.store import locked
     from xai_audit.judging import judge_folder
 
-    spec = _spec_of(folder, "judged", "rendered")
+    spec = _spec_of(folder, "judged", "compared", "rendered")
     with locked(folder):
         findings = judge_folder(folder, spec)
+    _compare_with(folder, since, choose_again=True)
     return _show_findings(folder, findings, (), as_json)
 
 
@@ -374,14 +401,95 @@ def _spec_of(folder: Path, *made_again: str) -> Any:
 @click.option(
     "--format", "formats", type=click.Choice(["html", "pdf"]), multiple=True, help="Default: as the spec says."
 )
-def report(folder: Path, formats: tuple[str, ...]) -> None:
-    """Write the HTML and PDF of a run folder again; needs no model and no data."""
+@click.option(
+    "--audience",
+    "audiences",
+    type=click.Choice(["decision", "reviewer", "engineer"]),
+    multiple=True,
+    help="Role view; may be given several times. Default: as the spec says.",
+)
+@click.option(
+    "--language",
+    "languages",
+    type=click.Choice(LANGUAGES),
+    multiple=True,
+    help="May be given several times. Default: the languages of the spec.",
+)
+@_since
+def report(
+    folder: Path,
+    formats: tuple[str, ...],
+    audiences: tuple[str, ...],
+    languages: tuple[str, ...],
+    since: Path | None,
+) -> None:
+    """Write the HTML and PDF of a run folder again, for one reader or several; needs no model and no data."""
     spec = _spec_of(folder, "rendered")
+    _compare_with(folder, since)
     with _progress(quiet=False) as progress:
-        files = _render(folder, formats or spec.report.formats, progress)
+        files = _render(folder, formats or spec.report.formats, progress, audiences or None, languages or None)
     for path in files:
         if path.parent == folder:
             click.echo(str(path))
+
+
+@main.command()
+@_folder
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@_as_json
+def state(folder: Path, file: Path, as_json: bool) -> None:
+    """Add what people say, and actions on findings, to a finished run; nothing said before is taken away."""
+    from xai_audit.evidence.store import locked
+    from xai_audit.spec.people_file import read_people
+    from xai_audit.stating import add_people, require_findings
+    from xai_audit.verdict import read_findings
+
+    spec = _spec_of(folder, "judged", "compared", "rendered")
+    declared = read_people(file, spec)
+    found = folder / "findings.json"
+    if found.exists():
+        require_findings(declared, read_findings(found.read_text(encoding="utf-8")), str(file))
+    with locked(folder):
+        added = add_people(folder, declared)
+    if as_json:
+        _print_json({"statements": added.statements, "actions": added.actions, "folder": str(folder)})
+        return
+    click.echo(f"{folder}: {added.statements} statement(s) and {added.actions} action(s) added.")
+    if added.statements or added.actions:
+        click.echo(f"The report does not show them yet: xai-audit report {folder}")
+
+
+@main.command()
+@click.argument("pack", required=False)
+@click.option(
+    "--domain",
+    type=click.Choice(["medical", "automotive", "finance", "industrial", "general"]),
+    help="Only packs and clauses of this domain.",
+)
+@_as_json
+def clauses(pack: str | None, domain: str | None, as_json: bool) -> None:
+    """List the clause packs that audit.frameworks may name, or the clauses of one PACK."""
+    from xai_audit.clauses.listing import clause_entries, pack_entries
+
+    entries = pack_entries(domain) if pack is None else clause_entries(_pack_named(pack), domain)
+    if as_json:
+        _print_json(entries)
+        return
+    for entry in entries:
+        click.echo(f"{entry['id']:<26} {entry['title']} ({entry['detail']})")
+    if not entries:
+        click.echo("None for this domain.")
+
+
+def _pack_named(name: str) -> Any:
+    from xai_audit.clauses.packs import load_pack, pack_names
+    from xai_audit.spec.messages import did_you_mean
+
+    if name in pack_names():
+        return load_pack(name)
+    near = did_you_mean(name, pack_names())
+    meant = f' Did you mean "{near}"?' if near else ""
+    raise click.ClickException(f'No clause pack "{name}"; expected one of: {", ".join(pack_names())}.{meant}')
 
 
 @main.command()
@@ -418,6 +526,30 @@ def compare(before: Path, after: Path, as_json: bool) -> int:
         for line in comparison_lines(comparison):
             click.echo(line)
     return 1 if comparison.worse else 0
+
+
+@main.command()
+@_folder
+@click.option(
+    "--as",
+    "name",
+    type=click.Choice(["oscal", "junit", "csv", "in-toto", "model-card"]),
+    required=True,
+    help="Format to write.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="File to write; of csv a folder for its tables."
+)
+def export(folder: Path, name: str, out: Path) -> None:
+    """Write a judged run in the format of other tools; needs no model and no data.
+
+    oscal: OSCAL assessment results; junit: test results for build servers; csv: findings, criteria and clauses;
+    in-toto: a statement over the manifest, for signing; model-card: Markdown with YAML front matter.
+    """
+    from xai_audit.exports import export as write
+
+    for path in write(folder, name, out):
+        click.echo(str(path))
 
 
 @main.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,18 +13,11 @@ from xai_audit.errors import EvidenceError
 from xai_audit.evidence.manifest import require_unchanged
 from xai_audit.evidence.store import RunRecord, read_run
 from xai_audit.verdict import Finding, read_findings
+from xai_audit.verdict.changes import PACKAGE, Change, changes_between
+from xai_audit.verdict.history import STATES, Earlier, FindingState, State, by_state, remembered, states
 
 _RANK = {"pass": 0, "waived": 1, "inconclusive": 2, "not_run": 3, "error": 3, "fail": 3, "absent": 4}
 """How far a verdict is from a pass; a criterion that was taken out is further than any."""
-
-
-@dataclass(frozen=True)
-class InputChange:
-    """One input that is not the same in both runs."""
-
-    what: str
-    before: str
-    after: str
 
 
 @dataclass(frozen=True)
@@ -68,16 +62,29 @@ class ConceptChange:
 
 
 @dataclass(frozen=True)
+class FindingChange:
+    """A finding of either run that is a problem in one of them, or that one of them did not look at."""
+
+    id: str
+    kind: str
+    state: State
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Two runs side by side."""
 
     before: str
     after: str
-    inputs: tuple[InputChange, ...]
+    inputs: tuple[Change, ...]
     criteria: tuple[CriterionChange, ...]
     unchanged: int
     trust: tuple[TrustChange, ...] = ()
     concepts: tuple[ConceptChange, ...] = ()
+    findings: tuple[FindingChange, ...] = ()
+    """Regressed, new, gone, persisting and fixed, in this order."""
 
     @property
     def worse(self) -> tuple[CriterionChange, ...]:
@@ -86,7 +93,8 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         """The comparison as JSON values."""
-        return {**asdict(self), "worse": [change.id for change in self.worse]}
+        inputs = [{**asdict(change), "what": _what(change)} for change in self.inputs]
+        return {**asdict(self), "inputs": inputs, "worse": [change.id for change in self.worse]}
 
 
 def compare_runs(before: Path, after: Path) -> Comparison:
@@ -99,8 +107,10 @@ def compare_runs(before: Path, after: Path) -> Comparison:
     trust = tuple(_trust(_findings(old, "trust"), _findings(new, "trust")))
     concepts = tuple(_concepts(_findings(old, "concept").values(), _findings(new, "concept").values()))
     changed = tuple(c for c in criteria if c.before != c.after or c.estimate_before != c.estimate_after)
-    inputs = (*_inputs(old, new), *_spec(old, new))
-    return Comparison(_name(old), _name(new), inputs, changed, len(criteria) - len(changed), trust, concepts)
+    inputs = changes_between(old.manifest, new.manifest, _spec(old), _spec(new))
+    return Comparison(
+        _name(old), _name(new), inputs, changed, len(criteria) - len(changed), trust, concepts, _states(old, new)
+    )
 
 
 def _name(run: RunRecord) -> str:
@@ -150,49 +160,47 @@ def _criteria(old: dict[str, Finding], new: dict[str, Finding]) -> Iterator[Crit
         )  # fmt: skip
 
 
-def _inputs(old: RunRecord, new: RunRecord) -> Iterator[InputChange]:
-    a, b = old.manifest, new.manifest
-    pairs = {
-        "model digest": (a["model"]["digest"], b["model"]["digest"]),
-        "model code": (a["model"].get("source"), b["model"].get("source")),
-        "package": (a["package"]["version"], b["package"]["version"]),
-        "device": (a["device"], b["device"]),
-        **{f"version of {n}": (a["versions"].get(n), b["versions"].get(n)) for n in {**a["versions"], **b["versions"]}},
-        **{f"data of slice {n}": (_slice(a, n), _slice(b, n)) for n in {**a["data"]["slices"], **b["data"]["slices"]}},
-    }
-    yield from (InputChange(what, str(x), str(y)) for what, (x, y) in pairs.items() if x != y)
+def _states(old: RunRecord, new: RunRecord) -> tuple[FindingChange, ...]:
+    before, after = (read_findings((run.folder / "findings.json").read_text(encoding="utf-8")) for run in (old, new))
+    earlier = Earlier(old.manifest["audit"], old.manifest["run"], old.manifest["ended"], False, "named", "")
+    found = states(remembered(earlier, before, old.records), after, new.records, ("", ""))
+    return tuple(_finding(each) for state, group in by_state(found) if state != "met" for each in group)
 
 
-def _slice(manifest: dict[str, Any], name: str) -> str:
-    entry = manifest["data"]["slices"].get(name)
-    return f"{entry['cases']} cases, {entry['digest'][:12]}" if entry else "absent"
+def _finding(each: FindingState) -> FindingChange:
+    now, then = each.finding, each.told
+    one = now or then
+    assert one is not None
+    after = "absent" if now is None else now.verdict or now.reason
+    return FindingChange(one.id, one.kind, each.state, "absent" if then is None else then.word, after)
 
 
-def _spec(old: RunRecord, new: RunRecord) -> Iterator[InputChange]:
-    a, b = (_flat(json.loads((run.folder / "audit.normalised.json").read_bytes())) for run in (old, new))
-    for key in dict.fromkeys((*a, *b)):
-        if a.get(key, "absent") != b.get(key, "absent"):
-            yield InputChange(f"spec {key}", str(a.get(key, "absent")), str(b.get(key, "absent")))
+def _what(change: Change) -> str:
+    named = {"spec": "spec {}", "model": "model {}", "data": "data of slice {}", "packs": "clause pack {}"}
+    if change.part == "software":
+        return change.what if change.what in (PACKAGE, "device") else f"version of {change.what}"
+    return named[change.part].format({"source": "code"}.get(change.what, change.what))
 
 
-def _flat(value: Any, path: str = "") -> dict[str, Any]:
-    if isinstance(value, dict) and value:
-        return {k: v for key, part in value.items() for k, v in _flat(part, f"{path}.{key}" if path else key).items()}
-    if isinstance(value, list) and value:
-        named = [part.get("id") or part.get("name") if isinstance(part, dict) else None for part in value]
-        return {k: v for i, part in enumerate(value) for k, v in _flat(part, f"{path}[{named[i] or i}]").items()}
-    return {path: value}
+def _spec(run: RunRecord) -> dict[str, Any]:
+    spec: dict[str, Any] = json.loads((run.folder / "audit.normalised.json").read_bytes())
+    return spec
 
 
 def comparison_lines(comparison: Comparison) -> Iterator[str]:
     """The comparison as lines of text."""
     yield f"Before: {comparison.before}    After: {comparison.after}"
     yield f"Inputs that changed: {len(comparison.inputs)}"
-    yield from (f"  {change.what}: {change.before} -> {change.after}" for change in comparison.inputs)
+    for change in comparison.inputs:
+        yield f"  {_what(change)}: {change.before} -> {change.after}"
     yield f"Criteria that changed: {len(comparison.criteria)} ({comparison.unchanged} unchanged)"
-    for change in comparison.criteria:
-        numbers = f"{_number(change.estimate_before)} -> {_number(change.estimate_after)}"
-        yield f"  {change.id}: {change.before} -> {change.after}  ({numbers}){'  WORSE' if change.is_worse else ''}"
+    for judged in comparison.criteria:
+        numbers = f"{_number(judged.estimate_before)} -> {_number(judged.estimate_after)}"
+        yield f"  {judged.id}: {judged.before} -> {judged.after}  ({numbers}){'  WORSE' if judged.is_worse else ''}"
+    counts = Counter(change.state for change in comparison.findings)
+    yield "Findings: " + ", ".join(f"{counts[state]} {state}" for state in STATES if state != "met")
+    for found in comparison.findings:
+        yield f"  {found.state:<10} {found.id}: {found.before} -> {found.after}"
     if comparison.trust:
         yield f"Explanations believed more or less: {len(comparison.trust)}"
     for told in comparison.trust:

@@ -69,6 +69,11 @@ class ProblemError(AuditError):
         self.problem = Problem(where, found, expected, fix)
         super().__init__(str(self.problem))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """How it goes to another process."""
+        parts = (self.problem.where, self.problem.found, self.problem.expected, self.problem.fix)
+        return type(self), parts, self.__dict__
+
 
 class InputError(ProblemError):
     """Something that the spec names is missing or wrong."""

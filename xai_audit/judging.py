@@ -21,7 +21,7 @@ def judge_folder(folder: Path, spec: AuditSpec) -> tuple[Finding, ...]:
     A waiver must still hold today: a run that was judged before it ran out is judged anew. Raises EvidenceError when
     the spec or the evidence in it is not as the run left it.
     """
-    require_unchanged(folder, "judged", "rendered")
+    require_unchanged(folder, "judged", "compared", "rendered")
     run = read_run(folder)
     ended = datetime.datetime.fromisoformat(run.manifest["ended"]).date()
     today = datetime.datetime.now(datetime.UTC).date()

@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 
 from xai_audit import __version__
+from xai_audit.data.appraisers import appraisers_digest
 from xai_audit.data.concept_pictures import concept_digests
 from xai_audit.data.slices import dataset_digest, members, slice_digest, source_digests
 from xai_audit.data.sources import Dataset, open_dataset
+from xai_audit.data.tables import require_file
 from xai_audit.data.training import training_digest
 from xai_audit.evidence.canonical import canonical, sha256
+from xai_audit.evidence.paths import resolve
 from xai_audit.graphs.read import edges_in_order
 from xai_audit.model.weights import code_digest, source_digest, weights_digest
 from xai_audit.plan import Counts
@@ -47,6 +50,10 @@ class Inputs:
     """Digest or version of the code that makes the model."""
     code: Mapping[str, str] = field(default_factory=dict)
     """Digest or version of the user's own code that the causal part names, by that name."""
+    beside: Mapping[str, str] = field(default_factory=dict)
+    """Digest of each file that a measure names, by its path as the spec writes it."""
+    appraisers: str | None = None
+    """Digest of the table of people's ratings."""
 
     @property
     def spec(self) -> AuditSpec:
@@ -78,6 +85,8 @@ class Inputs:
             "package": __version__,
             **({"concepts": dict(self.concepts)} if self.concepts else {}),
             **({"code": dict(self.code)} if self.code else {}),
+            **({"beside": dict(self.beside)} if self.beside else {}),
+            **({"appraisers": self.appraisers} if self.appraisers else {}),
         }
         return sha256(canonical(parts).encode())[:12]
 
@@ -106,7 +115,21 @@ def digest_inputs(loaded: LoadedSpec, advance: Callable[[int], None] = lambda _:
     training = training_digest(declared, loaded.folder) if declared else None
     folders = concept_digests(folders_of(loaded.spec), loaded.folder)
     code = _code_digests(loaded)
-    return Inputs(loaded, dataset, slices, files, digests, training, folders, weights, source, code)
+    ratings = loaded.spec.data.appraisers
+    appraisers = appraisers_digest(ratings, loaded.folder) if ratings else None
+    beside = _beside(loaded)
+    return Inputs(loaded, dataset, slices, files, digests, training, folders, weights, source, code, beside, appraisers)
+
+
+def _beside(loaded: LoadedSpec) -> dict[str, str]:
+    """Digests of the tables of challengers and of the lists of training units. Raises DataError for a missing one."""
+    named = [use.against.table if use.against is not None else use.units for use in loaded.spec.measures]
+    found = {}
+    for name in sorted({name for name in named if name is not None}):
+        path = resolve(name, loaded.folder, "measures")
+        require_file(path, name, "a file that a measure reads")
+        found[name] = sha256(path.read_bytes())
+    return found
 
 
 def _code_digests(loaded: LoadedSpec) -> dict[str, str]:

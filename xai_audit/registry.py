@@ -56,7 +56,20 @@ class MeasureEntry:
 
     name: str
     call: str
-    group: Literal["performance", "calibration", "localisation", "fairness", "quality", "surrogate", "concept"]
+    group: Literal[
+        "performance",
+        "calibration",
+        "localisation",
+        "fairness",
+        "quality",
+        "surrogate",
+        "concept",
+        "challenger",
+        "split_integrity",
+        "sorting",
+        "appraisers",
+        "drift_baseline",
+    ]
     tasks: tuple[str, ...]
     needs: tuple[str, ...]
     """Of: operating_point, probabilities, methods, mask."""
@@ -199,6 +212,7 @@ METHODS: tuple[MethodEntry, ...] = (
 
 _LABELLED = ("single_label", "multi_label", "binary_logit")
 _ALL = (*_LABELLED, "regression")
+_ONE_CLASS = ("single_label", "binary_logit")
 
 MEASURES: tuple[MeasureEntry, ...] = (
     MeasureEntry("accuracy", "xai_audit.measures.performance:accuracy", "performance", _LABELLED, (), True, "share",
@@ -286,6 +300,23 @@ MEASURES: tuple[MeasureEntry, ...] = (
     MeasureEntry("concept_effect", "xai_audit.measures.concept_effects:effect", "concept", _ALL, ("methods",), None,
                  "value", "What the score of a class loses when the units of a concept are silenced.",
                  inputs=("image",)),
+    MeasureEntry("challenger", "xai_audit.measures.challenger:challenger", "challenger",
+                 ("single_label", "binary_logit", "regression"), (), True, "difference",
+                 "How much more often the model is right than a challenger on the same cases.", ("against",)),
+    MeasureEntry("split_integrity", "xai_audit.measures.split_integrity:split_integrity", "split_integrity", _ALL, (),
+                 True, "share", "Share of cases with no copy, look-alike or unit in the training data.",
+                 ("units", "rounding")),
+    MeasureEntry("decision_agreement", "xai_audit.measures.sorting:decision_agreement", "sorting", _ONE_CLASS, (), True,
+                 "share", "Share of parts rightly passed or stopped."),
+    MeasureEntry("escape", "xai_audit.measures.sorting:escape", "sorting", _ONE_CLASS, (), False, "share",
+                 "Share of parts with a defect that are passed."),
+    MeasureEntry("overkill", "xai_audit.measures.sorting:overkill", "sorting", _ONE_CLASS, (), False, "share",
+                 "Share of good parts that are stopped."),
+    MeasureEntry("appraisers", "xai_audit.measures.appraisers:appraisers", "appraisers", _ONE_CLASS, (), True, "ratio",
+                 "Agreement beyond chance between people who rated the same cases (Fleiss' kappa)."),
+    MeasureEntry("drift_baseline", "xai_audit.measures.drift_baseline:drift_baseline", "drift_baseline", _ALL, (), None,
+                 "cases", "What scores and inputs look like today, with the distances at which that has changed.",
+                 ("window", "alpha")),
 )  # fmt: skip
 
 PARTS: tuple[PartEntry, ...] = (
@@ -299,13 +330,37 @@ PARTS: tuple[PartEntry, ...] = (
               "The slice's equal_opportunity less that of the reference slice."),
     PartEntry("calibration_by_group_difference", "calibration_by_group", "difference", "difference",
               "The slice's gap between stated and happened less that of the reference slice."),
+    PartEntry("repeatability", "appraisers", "repeatability", "share",
+              "Share of cases rated more than once by a person in which all his or her ratings are the same."),
+    PartEntry("effectiveness", "appraisers", "effectiveness", "share",
+              "Share of cases in which all ratings of a person are the reference label."),
+    PartEntry("reference_kappa", "appraisers", "reference_kappa", "ratio",
+              "Agreement beyond chance of people's ratings with the reference label (Cohen's kappa)."),
+    PartEntry("model_kappa", "appraisers", "model_kappa", "ratio",
+              "Agreement beyond chance of people's ratings with the model's answers (Cohen's kappa)."),
+    PartEntry("auroc_difference", "challenger", "auroc_difference", "difference",
+              "Area under the curve of the model less that of the challenger, over the same cases."),
+    PartEntry("training_copies", "split_integrity", "training_copies", "share",
+              "Share of cases that are in the training data."),
+    PartEntry("training_look_alikes", "split_integrity", "training_look_alikes", "share",
+              "Share of cases that look almost like a case of the training data."),
+    PartEntry("training_units", "split_integrity", "training_units", "share",
+              "Share of cases whose unit, such as the patient, is in the training data too."),
+    PartEntry("copies", "split_integrity", "copies", "share",
+              "Share of cases that are the same as another audited case."),
+    PartEntry("look_alikes", "split_integrity", "look_alikes", "share",
+              "Share of cases that look almost like another audited case."),
+    PartEntry("copies_across_units", "split_integrity", "copies_across_units", "share",
+              "Share of cases that are the same as a case of another unit."),
+    PartEntry("copies_of_other_label", "split_integrity", "copies_of_other_label", "share",
+              "Share of cases that are the same as a case with another label."),
 )  # fmt: skip
 """Numbers that criteria may name beside the measures' own."""
 
 MEASURE_GROUPS: dict[str, tuple[str, ...]] = {"calibration": ("brier", "ece")}
 """Names that a spec may use for several measures at once."""
 
-LANGUAGES: tuple[str, ...] = ("en",)
+LANGUAGES: tuple[str, ...] = ("en", "zh-CN")
 """Languages with a complete catalogue."""
 
 NOT_YET: dict[str, tuple[str, ...]] = {
@@ -313,8 +368,7 @@ NOT_YET: dict[str, tuple[str, ...]] = {
     "measure": (),
     "source": ("dicom", "torchvision"),
     "task": (),
-    "language": ("zh-CN",),
-    "audience": ("decision", "reviewer"),
+    "language": (),
     "target": ("embedding",),
     "baseline": ("noisy_linear",),
     "key": ("criteria.layer",),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from xai_audit import __version__
+from xai_audit.clauses.packs import load_pack
 from xai_audit.engines.local import Engine
 from xai_audit.engines.progress import Progress
 from xai_audit.errors import EvidenceError
@@ -32,11 +33,13 @@ from xai_audit.evidence.store import (
 )
 from xai_audit.evidence.versions import versions
 from xai_audit.judging import judge_folder
+from xai_audit.measures.drift_baseline import BASELINE, export_text
 from xai_audit.model.load import load_model
 from xai_audit.opening import Inputs, digest_inputs
 from xai_audit.plan import Plan, make_plan
 from xai_audit.spec.export import normalised_text
 from xai_audit.spec.load import LoadedSpec
+from xai_audit.stating import add_people
 from xai_audit.verdict import Finding
 
 
@@ -80,6 +83,7 @@ def run_audit(loaded: LoadedSpec, options: Options, progress: Progress) -> Outco
         if not is_sealed(folder):
             made = _carry_out(folder, inputs, plan, options, progress)
         forget_partial(folder)
+        add_people(folder, loaded.people)
         findings = judge_folder(folder, inputs.spec)
     return Outcome(read_run(folder), findings, made)
 
@@ -126,12 +130,15 @@ def _carry_out(folder: Path, inputs: Inputs, plan: Plan, options: Options, progr
     write_atomically(folder / "rows.parquet", rows_bytes(results))
     write_atomically(folder / "audit.yaml", inputs.loaded.text)
     write_atomically(folder / "audit.normalised.json", normalised_text(inputs.spec).encode())
+    baselines = [record for record in records if record.kind == "drift_baseline" and record.status == "measured"]
+    if baselines:
+        write_atomically(folder / BASELINE, export_text(baselines[0].details).encode())
     wanted = {f"arrays/{record.id}.safetensors" for record in records if record.arrays}
     for name in files_under(folder / "arrays") if (folder / "arrays").exists() else ():
         if f"arrays/{name}" not in wanted:
             (folder / "arrays" / name).unlink()
     files = [name for name in files_under(folder) if name.startswith("arrays/")]
-    files += ["evidence.jsonl", "rows.parquet", "audit.yaml", "audit.normalised.json"]
+    files += ["evidence.jsonl", "rows.parquet", "audit.yaml", "audit.normalised.json", *([BASELINE] * bool(baselines))]
     seal(folder, _manifest(folder, inputs, engine, options, started), files)
     return made
 
@@ -157,6 +164,10 @@ def _manifest(folder: Path, inputs: Inputs, engine: Engine, options: Options, st
         "seed": spec.audit.seed,
         "versions": versions(),
         "qualification": qualification(options.out),
+        "clause_packs": [
+            {"id": pack.id, "as_of": pack.as_of.isoformat(), "digest": pack.digest}
+            for pack in map(load_pack, spec.audit.frameworks)
+        ],
         "git": _git(inputs.loaded.folder),
         "device": options.device,
         "precision": engine.precision,

@@ -116,7 +116,7 @@ def test_the_record_can_be_judged_and_repeats_its_parameters(whole: tuple[str, P
         assert value.estimate == pytest.approx(found["score"])
         draws = arrays[value.draws] if value.draws else None
         assert fault_of(value, draws) == ""
-        p = (1 + (np.abs(arrays["null"][number] - 0.5) > abs(arrays["scores"][number].mean() - 0.5)).sum()) / 200
+        p = (1 + (np.abs(arrays["null"][number] - 0.5) > abs(arrays["scores"][number].mean() - 0.5)).sum()) / 1000
         assert p <= found["p"]
         assert arrays["scores"][number].shape == (20,)
     for number, concept in enumerate(record.details["concepts"]):
@@ -126,7 +126,7 @@ def test_the_record_can_be_judged_and_repeats_its_parameters(whole: tuple[str, P
         assert accuracy.estimate <= arrays["accuracies"][number].mean() + 1e-12
         assert concept["kept"] + concept["dropped"] == 20
     parameters = record.details["parameters"]
-    assert (parameters["runs"], parameters["null_sets"], parameters["alpha"]) == (20, 199, 1.0)
+    assert (parameters["runs"], parameters["null_sets"], parameters["alpha"]) == (20, 999, 1.0)
     assert (parameters["layer"], parameters["grid"], parameters["pool"]) == ("features", [6, 6], "mean")
     shared = next(record for record in run.records if record.kind == "scan")
     assert shared.passes.forwards == 90

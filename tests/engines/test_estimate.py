@@ -26,7 +26,7 @@ def test_the_estimate_follows_the_plan(tmp_path: Path) -> None:
 
 
 def test_plan_prints_it_and_its_counts_are_those_that_a_run_makes(tmp_path: Path) -> None:
-    spec = write_audit(tmp_path / "a")
+    spec = write_audit(tmp_path / "a", extra="report: {formats: [html]}\n")
 
     def cli(*words: str) -> str:
         command = [sys.executable, "-m", "xai_audit.cli", *words, "--device", "cpu", "--json"]

@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from attached import WHEN, attachments
 from fixture_checks import CHECKED
 from fixture_concepts import make_concept_run
+from fixture_inspected import automotive_run, industrial_run
 from fixture_run import EVERY_METHOD, LEANING, Made, Wish, make_run
 from fixture_table import make_table_run
 
@@ -106,3 +107,26 @@ def concepts_report(concepts: Made) -> Report:
 @pytest.fixture(scope="session")
 def concepts_html(concepts_report: Report) -> str:
     return render_html(concepts_report).decode()
+
+
+@pytest.fixture(scope="session")
+def automotive(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A run with an automotive part."""
+    return automotive_run(tmp_path_factory.mktemp("automotive"))
+
+
+@pytest.fixture(scope="session")
+def industrial(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A run with an industrial part."""
+    return industrial_run(tmp_path_factory.mktemp("industrial"))
+
+
+@pytest.fixture(scope="session")
+def chinese(made: Made) -> Report:
+    """The run of the first fixture in Chinese."""
+    return build_report(made.run, made.spec, made.findings, "zh-CN")
+
+
+@pytest.fixture(scope="session")
+def chinese_html(chinese: Report) -> str:
+    return render_html(chinese).decode()

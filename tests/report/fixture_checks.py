@@ -15,8 +15,10 @@ Made = tuple[str, str | None, str, tuple[Value, ...], dict[str, Any], dict[str, 
 CONTROLS = {"image": ("random", "sobel", "centre"), "table": ("random", "uniform")}
 STAGES = ["head", "features.9", "features.5", "features.0"]
 OBJECTIONS = [
-    "Binder et al. (CVPR 2023): a map may keep its look after randomisation because the model's own form keeps it.",
-    "Yona and Greenfeld (2021): what the check finds depends on the data; a low number proves no faithfulness.",
+    "Low likeness to the maps of a random net does not show that a map is right: it shows that it depends on what was "
+    "learnt (Yona and Greenfeld 2021).",
+    "The test can favour noisy maps over clean ones, and what counts as alike depends on how maps are prepared and "
+    "compared (Binder et al., CVPR 2023).",
 ]
 STEPS = 10
 COMPARED = {"deletion": -1.0, "insertion": 1.0, "road": 1.0, "infidelity": -1.0}

@@ -14,6 +14,7 @@ import numpy as np
 from fixture_checks import checks
 
 from xai_audit import registry
+from xai_audit.data.cases import RULES
 from xai_audit.evidence.files import write_atomically
 from xai_audit.evidence.manifest import seal
 from xai_audit.evidence.records import ArrayRef, Evidence, Failure, Passes
@@ -309,6 +310,9 @@ class Maker:
                 f"score:{name}": self.scores[:, k].tolist(),
                 f"probability:{name}": self.probabilities[:, k].tolist(),
             }
+        columns["cluster"] = self.clusters.tolist()
+        cases = np.arange(self.wish.cases)
+        columns |= {f"slice:{part}": np.isin(cases, members).tolist() for part, members in self.members.items()}
         self.rows.append(Rows(self.ids, columns))
         details = {"classes": list(names), "task": "single_label", "scores_are": "logit"}
         skill = {"measure": "kappa", "estimate": 0.8, "low": 0.7, "high": 0.9, "n": 60}
@@ -361,12 +365,7 @@ class Maker:
         self.mask = np.zeros((len(chosen), SIDE, SIDE), dtype=np.uint8)
         self.mask[:, 10:-10, 10:-10] = 1
         arrays = {"mask:interior": self.mask} | ({"images": self.images} if self.wish.shows_images else {})
-        rules = {
-            "random": "drawn at random with the seed of the audit",
-            "worst": "lowest probability of the true label",
-            "typical": "nearest to the median probability of the true label",
-        }
-        self.add("cases", "cases", {"rules": rules, "from": self.wish.cases, "cases": entries}, arrays=arrays)
+        self.add("cases", "cases", {"rules": RULES, "from": self.wish.cases, "cases": entries}, arrays=arrays)
 
     def explanations(self) -> None:
         ids = [self.ids[i] for i in self.chosen]

@@ -13,6 +13,7 @@ import numpy as np
 from fixture_checks import checks
 from fixture_run import Made, manifest_of
 
+from xai_audit.data.cases import RULES
 from xai_audit.evidence.files import write_atomically
 from xai_audit.evidence.manifest import seal
 from xai_audit.evidence.records import ArrayRef, Evidence, Failure, Passes, Value
@@ -244,7 +245,7 @@ class _Maker:
             }
             for place, i in enumerate(self.chosen)
         ]  # fmt: skip
-        said = {rule: "drawn at random" if rule == "random" else f"the {rule} ones" for rule in rules}
+        said = {rule: RULES[rule] for rule in rules}
         names = [column.column for column in self.wish.columns]
         values = self.values[self.chosen].copy()
         values[:, [place for place, name in enumerate(names) if name in self.wish.withhold]] = np.nan

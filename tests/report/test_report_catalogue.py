@@ -63,7 +63,9 @@ def test_no_entry_holds_a_forbidden_word(word: str) -> None:
 
 def test_no_sentence_holds_a_number_of_its_own() -> None:
     spoken = {
-        key: text for key, text in EN.entries.items() if not key.startswith(("numbers.", "glossary.", "measure."))
+        key: text
+        for key, text in EN.entries.items()
+        if key.split(".")[0] not in ("numbers", "glossary", "measure", "told")
     }
     assert [key for key, text in spoken.items() if re.search(r"(?<![\w-])\d", re.sub(r"\{[^}]*\}", "", text))] == []
 

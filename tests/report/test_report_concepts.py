@@ -396,12 +396,12 @@ def test_parameters_and_steps_of_the_methods_are_in_the_annex(built: Report) -> 
     found = {b.anchor: b for g in annex for b in getattr(g, "blocks", ()) if isinstance(b, Table)}
     steps = {row[1] for row in rows(found["log"])}
     assert {
-        "Network Dissection on all",
-        "TCAV on all",
-        "Activation maps on all",
+        "Network Dissection on all cases",
+        "TCAV on all cases",
+        "Activation maps on all cases",
         "Shared pass over whole slices",
-        "Activation maximisation on all",
-        "Loss without the units of concepts of Network Dissection on all",
+        "Activation maximisation on all cases",
+        "Loss without the units of concepts of Network Dissection on all cases",
     } <= steps
     parameters = {row[0]: row[1] for row in rows(found["parameter-list"])}
     assert "quantile: 0.005" in parameters["Network Dissection"] and "null_sets: 239" in parameters["TCAV"]
@@ -443,7 +443,8 @@ def test_two_layers_have_a_page_each_and_a_table_side_by_side(run: Made) -> None
     real = run.run
 
     class Two:
-        manifest, spec_text = real.manifest, real.spec_text
+        manifest, spec_text, day = real.manifest, real.spec_text, real.day
+        statements, comparison = real.statements, real.comparison
         records = (*real.records, second)
 
         def arrays(self, identifier: str) -> object:

@@ -132,5 +132,5 @@ def test_an_estimate_that_does_not_exist_is_said_in_the_chart(context: Context) 
 
 def test_names_that_a_chart_cannot_draw_are_numbered() -> None:
     assert label_of("crack", 0) == "crack"
-    assert label_of("裂纹", 1) == "#2"
+    assert label_of("𒀀𒀁", 1) == "#2"
     assert label_of("a" * 60, 0, 11) == "aaaaa…aaaaa"

@@ -55,7 +55,9 @@ def context(loans: Made) -> Context:
 @each_finding
 def test_sentences_name_the_part_and_its_limit(context: Context, finding: Finding) -> None:
     name = context.measure_name(finding.measure or "")
-    limit = {"ratio": "at least 0.8", "difference": "at least 80"}[registry.unit(finding.measure or "")]
+    limits = {"ratio": "at least 0.8", "difference": "at least 80 points", "share": "at least 80 %"}
+    is_area = finding.measure == "auroc_difference"  # areas, and so their difference, are not read as percentages
+    limit = "at least 0.8" if is_area else limits[registry.unit(finding.measure or "")]
     for said in (finding_sentences(context, finding), brief_sentences(context, finding)):
         text = " ".join(map(plain, said)).replace("\u00a0", " ")
         assert f"there is no answer for {name}" in text and limit in text

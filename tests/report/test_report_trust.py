@@ -160,9 +160,15 @@ def test_a_stamp_fits_any_picture(side: int) -> None:
 
 def test_page_one_says_how_many_explanations_are_trusted(checked_html: str) -> None:
     summary = text_in(checked_html.split('id="section-2"')[1].split('id="section-3"')[0])
-    assert "Trusted on every slice: 2 (Grad-CAM, Shapley values)" in summary
-    assert "Failed on every slice: 1 (Guided backpropagation)" in summary
-    assert "Weak on every slice: 2 (Occlusion, LIME)" in summary
+    assert "Trusted on every slice: 2 of the 5 explanation methods that were checked." in summary
+    assert "3 explanation methods are not trusted on every slice: Guided backpropagation, Occlusion, LIME" in summary
+
+
+def test_section_nine_says_which_explanations_are_trusted(checked_html: str) -> None:
+    told = text_in(checked_html.split('id="section-9"')[1].split('id="section-10"')[0])
+    assert "Trusted on every slice: 2 (Grad-CAM, Shapley values)" in told
+    assert "Failed on every slice: 1 (Guided backpropagation)" in told
+    assert "Weak on every slice: 2 (Occlusion, LIME)" in told
 
 
 def spoilt_on(made: Made, part: str, state: str) -> Report:
@@ -186,10 +192,12 @@ def weak_report(checked: Made) -> Report:
 
 
 def test_the_summary_says_on_which_slices_a_method_is_weak(checked: Made, weak_report: Report) -> None:
-    html = text_in(render_html(weak_report).decode().split('id="section-2"')[1].split('id="section-3"')[0])
+    page = render_html(weak_report).decode()
+    html = text_in(page.split('id="section-2"')[1].split('id="section-3"')[0])
+    nine = text_in(page.split('id="section-9"')[1].split('id="section-10"')[0])
     total = len(checked.spec.slices)
-    said = " ".join(html.split()).replace(" :", ":").replace(" ,", ",")
-    assert f"Grad-CAM: trusted on {total - 1} of {total} slices, weak on {a_slice(checked)}" in said
+    said, told = (" ".join(text.split()).replace(" :", ":").replace(" ,", ",") for text in (html, nine))
+    assert f"Grad-CAM: trusted on {total - 1} of {total} slices, weak on {a_slice(checked)}" in told
     assert "None failed" not in html
     assert "4 explanation methods are not trusted on every slice: Grad-CAM" in said
 

@@ -95,7 +95,7 @@ def test_a_variable_is_allowed_in_the_path_of_a_table_of_boxes() -> None:
     assert "data.masks.animal.image" in said((old, boxes.format("boxes.csv", "${F}")))
 
 
-@pytest.mark.parametrize("kind", ["method", "measure", "source", "task", "language", "audience", "target", "baseline"])
+@pytest.mark.parametrize("kind", ["method", "measure", "source", "task", "language", "target", "baseline"])
 def test_each_name_that_is_not_available_yet_is_said_to_be_so(kind: str) -> None:
     source = "{kind: image_table, table: index.csv, image: file, label: species}"
     places = {
@@ -104,7 +104,6 @@ def test_each_name_that_is_not_available_yet_is_said_to_be_so(kind: str) -> None
         "source": (source, "{{kind: {}}}"),
         "task": ("single_label", "{}"),
         "language": ("domain: x", "{}"),
-        "audience": ("cases: {explain: 64}", "report: {{audience: [{}]}}"),
         "target": ("layer: last", "layer: last, target: {{kind: {}}}"),
         "baseline": ("stride: 16", "stride: 16, baseline: {}"),
     }

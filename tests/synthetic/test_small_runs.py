@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 from small_audits import AUDITS, NAMES
@@ -34,8 +35,17 @@ def few_units(name: str, folder: Path) -> Path:
     (folder / "weights").mkdir(parents=True)
     weights = tree["model"]["weights"]["file"]
     shutil.copy((AUDITS / name).parent / weights, folder / weights)
+    if "appraisers" in tree["data"]:
+        few_ratings(tree["data"]["appraisers"], (AUDITS / name).parent, folder)
     YAML(typ="safe").dump(tree, folder / "audit.yaml")
     return folder / "audit.yaml"
+
+
+def few_ratings(appraisers: dict[str, str], source: Path, folder: Path) -> None:
+    """The ratings of the first so many cases that were rated, as if they were those of the units that are there."""
+    table = pd.read_csv(source / appraisers["table"], dtype=str)
+    table[appraisers["case"]] = pd.factorize(table[appraisers["case"]])[0]
+    table[table[appraisers["case"]] < UNITS].to_csv(folder / appraisers["table"], index=False)
 
 
 def ran(name: str, folder: Path) -> Outcome:

@@ -1,5 +1,8 @@
 """Holm's correction of criteria over several slices."""
 
+import gc
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from evidence_made import broken, drawn, judged, record, share, spec_with
@@ -93,12 +96,23 @@ def test_between_takes_the_larger_p():
     assert found.p == max(score_p(88, 100, 0.8, "above"), score_p(88, 100, 0.95, "below"))
 
 
+@pytest.fixture(scope="module")
+def few_to_search() -> Iterator[None]:
+    """Each call of statsmodels searches all that the session holds for garbage: that takes it most of its time."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("few_to_search")
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
 @settings(max_examples=20, deadline=None)  # statsmodels takes 50 ms a call
 def test_holm_equals_statsmodels(p_values):
     np.testing.assert_allclose(holm(p_values), multipletests(p_values, method="holm")[1], atol=1e-12)
 
 
+@pytest.mark.usefixtures("few_to_search")
 @given(counts=st.lists(st.integers(0, 60), min_size=2, max_size=6), limit=st.floats(0.02, 0.98))
 @settings(max_examples=20, deadline=None)
 def test_family_passes_what_statsmodels_rejects(counts, limit):

@@ -83,5 +83,5 @@ def test_refused_step_leaves_the_part_not_run() -> None:
 
 
 def test_every_part_has_a_unit() -> None:
-    assert {registry.unit(part.name) for part in registry.PARTS} == {"ratio", "difference"}
+    assert {registry.unit(part.name) for part in registry.PARTS} == {"ratio", "difference", "share"}
     assert registry.unit("accuracy") == "share"

@@ -10,7 +10,8 @@ import pytest
 
 from xai_audit.clauses.packs import Clause, load_pack
 from xai_audit.verdict.findings import Finding, Verdict
-from xai_audit.verdict.requirements import Statement, Status, standing_of, without_clause
+from xai_audit.verdict.people import Statement
+from xai_audit.verdict.requirements import Status, standing_of, without_clause
 
 CLAUSE = replace(
     load_pack("us-credit").clauses[0], id="x.1", evidence=("performance", "calibration"), coverage="supports",
@@ -18,7 +19,7 @@ CLAUSE = replace(
 )  # fmt: skip
 ALL = {"performance": ("a",), "calibration": ("b",), "concept_findings": ("c",)}
 SAID = Statement("x.1", "A. Person", "risk manager", datetime.date(2026, 3, 2), "Seen.")
-NOT_FOR_US = replace(SAID, answer="not_applicable", text="No consumer credit.")
+NOT_FOR_US = replace(SAID, answer="not_applicable", reason="No consumer credit.")
 
 
 def finding(verdict: Verdict) -> Finding:
@@ -49,7 +50,7 @@ HOLDS = replace(ASKS, coverage="placeholder")
         (HOLDS, {}, "pass", (), "human_statement_pending"),
         (HOLDS, {}, "pass", (SAID,), "human_statement_given"),
         (CLAUSE, {}, "fail", (NOT_FOR_US,), "not_applicable"),
-        (CLAUSE, ALL, "pass", (replace(NOT_FOR_US, text=" "),), "evidence_attached"),
+        (CLAUSE, ALL, "pass", (replace(NOT_FOR_US, reason=" "),), "evidence_attached"),
         (CLAUSE, ALL, "pass", (NOT_FOR_US, SAID), "evidence_attached"),
     ],
 )

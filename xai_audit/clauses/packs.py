@@ -8,12 +8,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Coverage = Literal["supports", "partial", "placeholder"]
 PackStatus = Literal["in_force", "draft", "superseded", "voluntary_mapping"]
+Field = Literal["title", "paraphrase", "human_statement"]
 OUTDATED_DAYS = 180
 """A pack older than this is warned of on the cover."""
+
+
+@dataclass(frozen=True)
+class Translated:
+    """A text, and whether it is in the language that was asked for."""
+
+    text: str
+    is_translated: bool
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,12 @@ class Clause:
     source: str
     status: PackStatus
     applies_to: tuple[str, ...]
+    texts: Mapping[Field, Mapping[str, str]]
+    """Title, paraphrase and human_statement by language; a language that is not there has English only."""
+
+    def text(self, field: Field, language: str) -> Translated:
+        """A text of the clause in a language, or in English where that language has none."""
+        return _translated(self.texts[field], language)
 
 
 @dataclass(frozen=True)
@@ -67,6 +82,12 @@ class Pack:
     clauses: tuple[Clause, ...]
     digest: str
     """sha256 of the file."""
+    titles: Mapping[str, str]
+    """Its title by language."""
+
+    def title_in(self, language: str) -> Translated:
+        """The title in a language, or in English where that language has none."""
+        return _translated(self.titles, language)
 
     def is_outdated(self, on: datetime.date) -> bool:
         """Whether the pack was last looked at so long ago that the cover must say so."""
@@ -94,7 +115,7 @@ def load_pack(name: str) -> Pack:
     clauses = tuple(_clause(entry, raw) for entry in raw["clauses"])
     return Pack(
         id=raw["id"],
-        title=raw["title"],
+        title=_languages(raw["title"])["en"],
         jurisdiction=raw["jurisdiction"],
         kind=raw["kind"],
         status=raw["status"],
@@ -109,12 +130,25 @@ def load_pack(name: str) -> Pack:
         caveats=tuple(raw["caveats"]),
         clauses=clauses,
         digest=hashlib.sha256(data).hexdigest(),
+        titles=_languages(raw["title"]),
     )
 
 
 def _clause(entry: Mapping[str, Any], pack: Mapping[str, Any]) -> Clause:
     lists = {"evidence": tuple(entry["evidence"]), "applies_to": tuple(entry.get("applies_to", pack["applies_to"]))}
-    return Clause(**{**entry, **lists, "status": entry.get("status", pack["status"])})
+    texts = {field: _languages(entry[field]) for field in get_args(Field) if entry[field] is not None}
+    english = {field: text["en"] for field, text in texts.items()}
+    status = entry.get("status", pack["status"])
+    return Clause(**{**entry, **lists, **english, "status": status, "texts": texts})
+
+
+def _languages(text: str | Mapping[str, str]) -> Mapping[str, str]:
+    """A text by language; a bare one is English."""
+    return {"en": text} if isinstance(text, str) else text
+
+
+def _translated(text: Mapping[str, str], language: str) -> Translated:
+    return Translated(text.get(language, text["en"]), language in text)
 
 
 @cache

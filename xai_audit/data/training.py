@@ -7,6 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from xai_audit.data.digests import dhash, pixel_digest, row_digests
 from xai_audit.data.features import read_features, text_columns
 from xai_audit.data.folders import list_images
@@ -67,6 +70,39 @@ def read_training_rows(declared: str, folder: Path, model_input: TableInput, cod
     wrong = len(problems.found)
     notes = (f"{wrong} of {len(features)} training rows cannot be read and were not compared.",) if wrong else ()
     return RowDigests(len(features), frozenset(digests), notes)
+
+
+def training_table(
+    declared: str, folder: Path, model_input: TableInput, codes: MissingCodes
+) -> NDArray[np.float64] | None:
+    """Features of the readable training rows, (rows, features); None where only their digests are listed."""
+    path = resolve(declared, folder, "data.training")
+    if path.suffix.lower() not in (".csv", ".parquet"):
+        return None
+    used = {name: values for name, values in codes.items() if name in model_input.names}
+    problems = RowProblems()
+    features = read_features(read_table(path, declared, text_columns(model_input), used), model_input, problems)
+    return features[[row for row in range(len(features)) if row not in problems.found]]
+
+
+def training_units(declared: str | None, listed: str | None, column: str, folder: Path) -> frozenset[str] | None:
+    """Units of the training data: those of a list, one a line, or of the training table's own column; None if unknown.
+
+    Raises DataError for a list without a unit.
+    """
+    if listed is not None:
+        path = resolve(listed, folder, "measures: units")
+        require_file(path, listed, "a text file with one unit a line")
+        lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+        found = frozenset(line for line in lines if line and not line.startswith("#"))
+        if not found:
+            raise DataError(listed, "no unit", "one unit of the training data a line", "Write the list again.")
+        return found
+    if declared is None or not declared.lower().endswith((".csv", ".parquet")):
+        return None
+    path = resolve(declared, folder, "data.training")
+    table = read_table(path, declared, {column})
+    return frozenset(map(str, table.frame[column].dropna())) if column in table.frame.columns else None
 
 
 def read_training(declared: str, folder: Path, progress: Callable[[int], None]) -> Training:

@@ -127,6 +127,13 @@ _ELSEWHERE = {
     "pass": "xai_audit.engines.explaining:explain_unit",
     "explanation": "xai_audit.engines.explaining:explain_unit",
     "fairness": "xai_audit.engines.fairness:fairness_unit",
+    "operating_point": "xai_audit.engines.challengers:operating_unit",
+    "challenger": "xai_audit.engines.challengers:challenger_unit",
+    "split_integrity": "xai_audit.engines.split_integrity:split_unit",
+    "sorting": "xai_audit.engines.inspecting:sorting_unit",
+    "appraisers": "xai_audit.engines.inspecting:appraisers_unit",
+    "drift_baseline": "xai_audit.engines.inspecting:baseline_unit",
+    "boundary": "xai_audit.engines.inspecting:boundary_unit",
     "probe": "xai_audit.engines.probing:probe_unit",
     "quality": "xai_audit.engines.probing:quality_unit",
     "global": "xai_audit.engines.global_views:global_unit",
@@ -211,6 +218,8 @@ def _score_columns(
         columns["predicted"] = _label_names(chosen, classes)
         columns |= {f"probability:{name}": probabilities[:, k].tolist() for k, name in enumerate(classes)}
     columns |= {f"score:{name}": scores[:, k].tolist() for k, name in enumerate(names)}
+    if dataset.clusters is not None:
+        columns["cluster"] = np.unique(dataset.clusters, return_inverse=True)[1].tolist()
     for name, indexes in context.slices.items():
         inside = set(indexes.tolist())
         columns[f"slice:{name}"] = [index in inside for index in range(len(dataset.ids))]

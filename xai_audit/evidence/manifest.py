@@ -15,6 +15,9 @@ from xai_audit.evidence.events import Event, append_event, last, read_events
 from xai_audit.evidence.files import write_atomically
 from xai_audit.evidence.store import MANIFEST
 
+MADE_LATER = ("judged", "compared", "stated", "rendered")
+"""Events that log files added to a finished run: findings, what an earlier run said, what people say, and reports."""
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -48,7 +51,7 @@ def seal(folder: Path, manifest: dict[str, Any], files: Iterable[str]) -> None:
 
 
 def record_outputs(folder: Path, event: str, files: Iterable[str]) -> None:
-    """Log the digests of files made from evidence (`judged`: findings, `rendered`: the report)."""
+    """Log the digests of files made from evidence (`judged`: findings, `rendered`: the report) or by people."""
     append_event(folder, event, {"files": digests(folder, files)})
 
 
@@ -80,7 +83,7 @@ def require_unchanged(folder: Path, *made_again: str) -> None:
     """Raise EvidenceError when a file of a finished run is not as it was left, so that nothing is made from it.
 
     Files that the events `made_again` log may differ, for they are about to be written anew; so may files that were
-    added, but not among the arrays, which are read by their names.
+    added, but none that would be read: an array, what people said, or what an earlier run said.
     """
     faults = verify(folder)
     if not faults:
@@ -90,15 +93,22 @@ def require_unchanged(folder: Path, *made_again: str) -> None:
     faults = tuple(
         fault
         for fault in faults
-        if fault.file not in may_differ and (fault.problem != "added" or fault.file.startswith("arrays/"))
+        if fault.file not in may_differ and (fault.problem != "added" or _is_read(fault.file, made_again))
     )
     if faults:
         named = ", ".join(f"{fault.file} {fault.problem}" for fault in faults[:5])
         more = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
         raise EvidenceError(
             str(folder), f"{named}{more}", "a run folder as it was left",
-            "Bring back the files as they were, or delete the folder and run the audit again.",
+            "Bring back the files as they were, remove what was added, or delete the folder and run the audit again.",
         )  # fmt: skip
+
+
+def _is_read(file: str, made_again: tuple[str, ...]) -> bool:
+    """Whether a file that nobody logged would be read as a part of the run; not if it is about to be made again."""
+    if file == "comparison.json":
+        return "compared" not in made_again
+    return file == "statements.json" or file.startswith(("arrays/", "attachments/"))
 
 
 def verify(folder: Path) -> tuple[Fault, ...]:
@@ -122,7 +132,7 @@ def verify(folder: Path) -> tuple[Fault, ...]:
     if faults:
         return faults
     evidence = json.loads((folder / MANIFEST).read_bytes())["files"]
-    outputs = {**_logged(events, "judged"), **_logged(events, "rendered")}
+    outputs = {file: entry for event in MADE_LATER for file, entry in _logged(events, event).items()}
     known = {EVENTS, MANIFEST, *evidence, *outputs}
     added = tuple(Fault(name, "added") for name in files_under(folder) if name not in known)
     return (*_check(folder, evidence), *_check(folder, outputs), *added)

@@ -12,6 +12,13 @@ StepKind = Literal[
     "performance",
     "calibration",
     "fairness",
+    "operating_point",
+    "challenger",
+    "split_integrity",
+    "sorting",
+    "appraisers",
+    "drift_baseline",
+    "boundary",
     "cases",
     "pass",
     "explanation",
@@ -32,13 +39,16 @@ StepKind = Literal[
     "severity",
     "cause_beside_attribution",
 ]
-"""What a step does. probe: asks the net for a check of explanations; quality: what the check comes to on a slice;
-global: what single explanations come to on a slice. scan: one pass over whole slices for all
-methods that read units or concepts, each of which has a step of its own; concept_effect: what scores lose without the
-units of a concept. causal_graph: what the declared graph implies, and what the data say to it; causal_query: one
-question about cause; severity: what an operator does at rising strength; cause_beside_attribution: where methods look
-beside what changes the score."""
-IntervalKind = Literal["wilson", "bootstrap", "analytic", "exact", "bounds", "none"]
+"""What a step does. operating_point: calls at a declared threshold, and what they mean where the finding is rarer;
+challenger: the model beside other answers on the same cases; split_integrity: what the audited cases share with each
+other and with the training data; sorting: parts passed and stopped; appraisers: people who rated the same cases;
+drift_baseline: distributions of today, and triggers; boundary: cases whose decision was the narrowest. probe: asks the
+net for a check of explanations; quality: what the check comes to on a slice; global: what single explanations come to
+on a slice. scan: one pass over whole slices for all methods that read units or concepts, each of which has a step of
+its own; concept_effect: what scores lose without the units of a concept. causal_graph: what the declared graph implies,
+and what the data say to it; causal_query: one question about cause; severity: what an operator does at rising strength;
+cause_beside_attribution: where methods look beside what changes the score."""
+IntervalKind = Literal["wilson", "bootstrap", "analytic", "exact", "bounds", "corners", "none"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +59,8 @@ class Value:
     draws stored in the step's arrays under the name `draws` (a one-dimensional float64 array), `none` where a number
     has no interval. Of causal answers also `analytic`: estimate and standard error with Student's t of `dof` (None:
     normal); `exact`: exact under a stated law, low and high are the estimate; `bounds`: no estimate, `bounds` is the
-    set that the data leave, low and high cover it, from `draws` of shape (2, n) where the law is not exact. `status`
+    set that the data leave, low and high cover it, from `draws` of shape (2, n) where the law is not exact. `corners`:
+    low and high follow from the ends of the intervals of other numbers, and no criterion judges them. `status`
     is `undefined` where the number does not exist (`reason` says why); then estimate, low and high are None.
     """
 

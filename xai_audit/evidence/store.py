@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import fcntl
 import json
 import os
@@ -18,6 +19,8 @@ import numpy as np
 
 from xai_audit.errors import EvidenceError, StepError
 from xai_audit.evidence.canonical import canonical
+from xai_audit.evidence.events import NAME as EVENTS
+from xai_audit.evidence.events import read_events
 from xai_audit.evidence.files import forget_temporary, write_atomically
 from xai_audit.evidence.records import ArrayRef, Evidence, Failure, Passes, Value
 
@@ -202,6 +205,26 @@ class RunRecord:
         import pandas as pd
 
         return pd.read_parquet(self.folder / "rows.parquet")
+
+    @property
+    def statements(self) -> bytes:
+        """What people said of the run, statements.json byte for byte; empty where nobody said anything."""
+        path = self.folder / "statements.json"
+        return path.read_bytes() if path.exists() else b""
+
+    @property
+    def comparison(self) -> bytes:
+        """What an earlier run said, comparison.json byte for byte; empty where there is none."""
+        path = self.folder / "comparison.json"
+        return path.read_bytes() if path.exists() else b""
+
+    @property
+    def day(self) -> datetime.date:
+        """The day of which a report speaks: when the run ended, or was last judged or stated upon. No clock is read."""
+        moments = [self.manifest["ended"]]
+        if (self.folder / EVENTS).exists():
+            moments += [event.time for event in read_events(self.folder) if event.event in ("judged", "stated")]
+        return max(datetime.datetime.fromisoformat(moment).date() for moment in moments)
 
     @cached_property
     def by_id(self) -> dict[str, Evidence]:

@@ -136,6 +136,16 @@ def auroc(predictions: Predictions, options: Options, rng: np.random.Generator) 
     return _ranked("auroc", _auroc, predictions, options, rng)
 
 
+def auroc_draws(
+    questions: Sequence[OneAgainstRest], clusters: NDArray[np.int64] | None, rng: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Areas of several scores of the same cases, (scores,), and in the same resamples, (resamples, scores)."""
+    rankings = [Ranking(question) for question in questions]
+    every_case_once = np.ones((1, len(questions[0].truth)))
+    numbers = np.array([_auroc(*ranking.counts(every_case_once))[0] for ranking in rankings])
+    return numbers, _area_draws(_auroc, rankings, clusters, rng)
+
+
 def auprc(predictions: Predictions, options: Options, rng: np.random.Generator) -> Measured:
     """Average precision: sum over thresholds of (gain in sensitivity) x precision, without interpolation."""
     return _ranked("auprc", _average_precision, predictions, options, rng)

@@ -19,7 +19,7 @@ def skill(part: Predictions, rng: np.random.Generator) -> dict[str, Any]:
     n. Of several labels a case: over all pairs of case and label.
     """
     table: NDArray[Any] = _errors(part) if part.task == "regression" else _counts(part)
-    of_sums = _r2 if part.task == "regression" else _kappa
+    of_sums = _r2 if part.task == "regression" else kappas
     found: dict[str, Any] = {"measure": "r2" if part.task == "regression" else "kappa", "n": len(part.labels)}
     estimate = float(of_sums(table.sum(0, dtype=np.float64)[None])[0]) if len(table) else np.nan
     if np.isnan(estimate):
@@ -44,7 +44,7 @@ def _counts(part: Predictions) -> NDArray[np.int64]:
     return table
 
 
-def _kappa(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+def kappas(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     """(po - pe) / (1 - pe) of tables (draws, classes * classes); NaN where all labels, or all answers, are one."""
     classes = round(np.sqrt(sums.shape[1]))
     table = sums.reshape(-1, classes, classes)

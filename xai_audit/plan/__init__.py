@@ -22,9 +22,11 @@ from xai_audit.plan.causal import causal_steps
 from xai_audit.plan.concepts import concept_steps, effect_cost
 from xai_audit.plan.fairness import fairness_steps
 from xai_audit.plan.global_views import global_steps
+from xai_audit.plan.inspection import inspection_steps
 from xai_audit.plan.quality import controls_of_localisation, methods_of, quality_steps, with_probe_costs
 from xai_audit.plan.reasons import reason_steps, reasons_cost
 from xai_audit.plan.requality import with_costs_again
+from xai_audit.plan.sectors import sector_steps
 from xai_audit.plan.steps import Counts, Plan, Step, as_json, make_step
 from xai_audit.plan.surrogates import surrogate_steps
 from xai_audit.spec.methods import Method
@@ -61,6 +63,8 @@ def make_plan(spec: AuditSpec, counts: Counts) -> Plan:
     )
     steps = [profile, predictions, *_performance(spec, counts, predictions)]
     steps += fairness_steps(spec, measure_uses(spec), counts, predictions)
+    steps += inspection_steps(spec, measure_uses(spec), counts, predictions)
+    steps += sector_steps(spec, measure_uses(spec), counts, predictions, profile)
     concepts = concept_steps(spec, counts, predictions, profile)
     steps += concepts
     steps += surrogate_steps(spec, counts, predictions, concepts)

@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from xai_audit.report.context import Context
-from xai_audit.report.document import Image
-from xai_audit.report.figures import WIDTH, short
+from xai_audit.report.document import Chart, Image
+from xai_audit.report.figures import WIDTH, breadth, short
 from xai_audit.report.stamps import Stamp, strike_axes
-from xai_audit.report.style import BLUE, INK, MUTED, ORANGE, drawing, quiet, svg
+from xai_audit.report.style import BLUE, INK, MUTED, ORANGE, drawing, font_files, quiet, svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from xai_audit.report.context import Context
+    from xai_audit.report.pen import Pen
 
 Floats = npt.NDArray[np.float64]
 LONGEST_LABEL = 34
@@ -82,19 +84,17 @@ class Whiskers:
 
 
 @cache
-def _glyphs() -> Any:
-    from pathlib import Path
-
-    import matplotlib
+def _fonts() -> tuple[Any, ...]:
     from matplotlib.ft2font import FT2Font
 
-    return FT2Font(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"))
+    return tuple(FT2Font(str(file)) for file in font_files())
 
 
 def can_draw(text: str) -> bool:
-    """Whether a chart's font has every sign, and they run from left to right."""
+    """Whether a chart's fonts have every sign, and they run from left to right."""
     return all(
-        _glyphs().get_char_index(ord(sign)) and unicodedata.bidirectional(sign) not in RIGHT_TO_LEFT
+        any(font.get_char_index(ord(sign)) for font in _fonts())
+        and unicodedata.bidirectional(sign) not in RIGHT_TO_LEFT
         for sign in text
         if not sign.isspace()
     )
@@ -108,9 +108,9 @@ def chart_label(text: str, number: int, longest: int = LONGEST_LABEL) -> str:
 
 def clipped(text: str, longest: int) -> str:
     """A text cut at its end, at a space where one is near: the beginning of a name says what it is."""
-    if len(text) <= longest:
+    if breadth(text) <= longest:
         return text
-    cut = text[: longest - 1]
+    cut = next(text[:end] for end in range(longest - 1, -1, -1) if breadth(text[:end]) < longest)
     space = cut.rfind(" ")
     return f"{(cut[:space] if space > longest // 2 else cut).rstrip(' ,;:(')}…"
 
@@ -119,10 +119,11 @@ def row_label(title: str, value: str, number: int) -> str:
     """A feature and its value on a case, on two lines where one is too short; the value is never lost."""
     value = chart_label(value, number, 18)
     title = chart_label(title, number, 2 * LONGEST_LABEL)
-    if len(title) + len(value) + 3 <= LONGEST_LABEL:
+    if breadth(title) + breadth(value) + 3 <= LONGEST_LABEL:
         return f"{title} = {value}"
-    first, *rest = wrap(title, LONGEST_LABEL)
-    return f"{first}\n{clipped(' '.join(rest), LONGEST_LABEL - len(value) - 3)} = {value}".replace("\n = ", "\n= ")
+    first, *rest = wrap(title, LONGEST_LABEL * len(title) // breadth(title))
+    left = clipped(" ".join(rest), LONGEST_LABEL - breadth(value) - 3)
+    return f"{first}\n{left} = {value}".replace("\n = ", "\n= ")
 
 
 def _category(text: str, number: int, longest: int) -> str:
@@ -132,26 +133,30 @@ def _category(text: str, number: int, longest: int) -> str:
 
 def contributions_chart(context: Context, name: str, labels: Sequence[str], panels: Sequence[Bars], alt: str) -> Image:
     """Signed bars of one case, a panel a method on its own axis; against is blue and hatched."""
+    return context.sketch(name, paint_contributions, (tuple(labels), tuple(panels)), alt)
+
+
+def paint_contributions(pen: Pen, labels: Sequence[str], panels: Sequence[Bars]) -> Chart:
+    """The same, drawn."""
     room = 1.0 if any(panel.stamp is not None and not panel.stamp.is_struck for panel in panels) else 0.0
     height = (0.31 if any("\n" in label for label in labels) else 0.21) * (len(labels) + room)
     with drawing(WIDTH, 0.55 + height, ncols=len(panels), squeeze=False, sharey=True) as (figure, places):
         for place, panel in zip(places.flat, panels, strict=True):
-            _signed_bars(context, place, panel, is_labelled=len(panels) <= 2)
+            _signed_bars(pen, place, panel, is_labelled=len(panels) <= 2)
             place.set_title(short(panel.title, 60 // len(panels)))
         places.flat[0].set_yticks(range(len(labels)), labels, linespacing=1.05)
         places.flat[0].set_ylim(len(labels) - 0.4 + room, -0.6)
-        return Image(name, "image/svg+xml", svg(figure), alt)
+        return svg(figure)
 
 
-def _signed_bars(context: Context, place: Axes, panel: Bars, *, is_labelled: bool) -> None:
+def _signed_bars(pen: Pen, place: Axes, panel: Bars, *, is_labelled: bool) -> None:
     values = np.asarray(panel.values, dtype=np.float64)
     rows = np.arange(len(values))
     for is_side, colour, hatch in ((values >= 0, ORANGE, ""), (values < 0, BLUE, "////")):
         place.barh(rows[is_side], values[is_side], height=0.62, facecolor=colour if not hatch else "#b9d0e8",
                    edgecolor=colour, hatch=hatch or None, linewidth=0.6)  # fmt: skip
     if panel.low:
-        for row, (low, high) in enumerate(zip(panel.low, panel.high, strict=True)):
-            place.plot([low, high], [row, row], color=INK, lw=1.1, solid_capstyle="butt")
+        place.hlines(rows, panel.low, panel.high, color=INK, lw=1.1, capstyle="butt")
     place.axvline(0, color=INK, lw=0.7)
     ends = [0.0, *values, *panel.low, *panel.high]
     low, high = min(ends), max(ends)
@@ -162,11 +167,11 @@ def _signed_bars(context: Context, place: Axes, panel: Bars, *, is_labelled: boo
             # To the right of the bar or of zero: on the left it would run into the names.
             end = max(0.0, value, panel.high[row] if panel.high else 0.0)
             place.annotate(
-                context.numbers.plain(float(value), 2), (end, row), xytext=(3, 0), fontsize=7,
+                pen.numbers.plain(float(value), 2), (end, row), xytext=(3, 0), fontsize=7,
                 textcoords="offset points", va="center", ha="left",
             )  # fmt: skip
     place.xaxis.set_major_locator(_few_ticks())
-    place.xaxis.set_major_formatter(lambda tick, _: context.numbers.tick(tick, is_percent=False))
+    place.xaxis.set_major_formatter(lambda tick, _: pen.numbers.tick(tick, is_percent=False))
     quiet(place)
     if panel.stamp is not None:
         strike_axes(place, panel.stamp)
@@ -180,6 +185,11 @@ def _few_ticks() -> Any:
 
 def means_chart(context: Context, name: str, labels: Sequence[str], panels: Sequence[Bars], alt: str) -> Image:
     """Means by feature, a panel a slice on the same axis, with intervals."""
+    return context.sketch(name, paint_means, (tuple(labels), tuple(panels)), alt)
+
+
+def paint_means(pen: Pen, labels: Sequence[str], panels: Sequence[Bars]) -> Chart:
+    """The same, drawn."""
     columns = min(3, len(panels))
     lines = -(-len(panels) // columns)
     width = WIDTH if columns > 1 else WIDTH * 0.72
@@ -191,23 +201,27 @@ def means_chart(context: Context, name: str, labels: Sequence[str], panels: Sequ
         for place, panel in zip(places.flat, panels, strict=False):
             rows = np.arange(len(labels))
             place.barh(rows, panel.values, height=0.6, color=BLUE)
-            for row, (low, high) in enumerate(zip(panel.low, panel.high, strict=True)):
-                place.plot([low, high], [row, row], color=INK, lw=1.3, solid_capstyle="butt")
+            place.hlines(rows, panel.low, panel.high, color=INK, lw=1.3, capstyle="butt")
             place.set_title(short(panel.title, 26))
             place.tick_params(labelbottom=True)
             place.xaxis.set_major_locator(_few_ticks())
-            place.xaxis.set_major_formatter(lambda tick, _: context.numbers.tick(tick, is_percent=False))
+            place.xaxis.set_major_formatter(lambda tick, _: pen.numbers.tick(tick, is_percent=False))
             quiet(place)
             if panel.stamp is not None:
                 strike_axes(place, panel.stamp)
         for place in places[:, 0]:
             place.set_yticks(range(len(labels)), labels)
             place.set_ylim(len(labels) - 0.4, -0.6)
-        return Image(name, "image/svg+xml", svg(figure), alt)
+        return svg(figure)
 
 
 def swarm_chart(context: Context, name: str, swarms: Sequence[Swarm], stamp: Stamp | None, alt: str) -> Image:
     """One line a feature, one dot a case: light for a low value of the feature, dark for a high one, open for none."""
+    return context.sketch(name, paint_swarm, (tuple(swarms), stamp), alt)
+
+
+def paint_swarm(pen: Pen, swarms: Sequence[Swarm], stamp: Stamp | None) -> Chart:
+    """The same, drawn."""
     dots = sum(len(swarm.contributions) for swarm in swarms)
     with drawing(WIDTH, 0.7 + 0.26 * len(swarms)) as (figure, axes):
         spread = max(1e-12, *(float(np.ptp(swarm.contributions)) for swarm in swarms))
@@ -225,13 +239,12 @@ def swarm_chart(context: Context, name: str, swarms: Sequence[Swarm], stamp: Sta
         axes.axvline(0, color=INK, lw=0.7)
         axes.set_yticks(range(len(swarms)), [swarm.label for swarm in swarms])
         axes.set_ylim(len(swarms) - 0.4, -0.6)
-        axes.set_xlabel(context.label("figure.contribution"))
-        axes.xaxis.set_major_formatter(lambda tick, _: context.numbers.tick(tick, is_percent=False))
+        axes.set_xlabel(pen.label("figure.contribution"))
+        axes.xaxis.set_major_formatter(lambda tick, _: pen.numbers.tick(tick, is_percent=False))
         quiet(axes)
         if stamp is not None:
             strike_axes(axes, stamp)
-        figure.set_dpi(200)
-        return Image(name, "image/svg+xml", svg(figure), alt)
+        return svg(figure)
 
 
 def _lifts(values: Floats, width: float) -> Floats:
@@ -254,6 +267,11 @@ def _shade(level: float) -> tuple[float, float, float]:
 
 def dependence_chart(context: Context, name: str, panels: Sequence[Dependence], stamp: Stamp | None, alt: str) -> Image:
     """A panel a feature: its value across, its contribution upwards; missing values are not drawn."""
+    return context.sketch(name, paint_dependence, (tuple(panels), stamp), alt)
+
+
+def paint_dependence(pen: Pen, panels: Sequence[Dependence], stamp: Stamp | None) -> Chart:
+    """The same, drawn."""
     columns = min(3, len(panels))
     lines = -(-len(panels) // columns)
     dots = sum(len(panel.x) for panel in panels)
@@ -274,17 +292,21 @@ def dependence_chart(context: Context, name: str, panels: Sequence[Dependence], 
             else:
                 place.xaxis.set_major_locator(_few_ticks())
             if index % columns == 0:
-                place.set_ylabel(context.label("figure.contribution"))
-            place.yaxis.set_major_formatter(lambda tick, _: context.numbers.tick(tick, is_percent=False))
+                place.set_ylabel(pen.label("figure.contribution"))
+            place.yaxis.set_major_formatter(lambda tick, _: pen.numbers.tick(tick, is_percent=False))
             quiet(place, "both")
             if stamp is not None:
                 strike_axes(place, stamp)
-        figure.set_dpi(200)
-        return Image(name, "image/svg+xml", svg(figure), alt)
+        return svg(figure)
 
 
 def whiskers_chart(context: Context, name: str, panels: Sequence[Whiskers], groups: Sequence[str], alt: str) -> Image:
     """Groups down, a panel each for the rate, the difference and the ratio; an open square is the reference group."""
+    return context.sketch(name, paint_whiskers, (tuple(panels), tuple(groups)), alt)
+
+
+def paint_whiskers(pen: Pen, panels: Sequence[Whiskers], groups: Sequence[str]) -> Chart:
+    """The same, drawn."""
     with drawing(WIDTH, 0.55 + 0.25 * len(groups), ncols=len(panels), squeeze=False, sharey=True) as (figure, places):
         for place, panel in zip(places.flat, panels, strict=True):
             if panel.neutral is not None:
@@ -295,12 +317,12 @@ def whiskers_chart(context: Context, name: str, panels: Sequence[Whiskers], grou
             place.set_title(panel.title)
             place.xaxis.set_major_locator(_few_ticks())
             place.xaxis.set_major_formatter(
-                lambda tick, _, panel=panel: context.numbers.tick(tick, is_percent=panel.is_percent)
+                lambda tick, _, panel=panel: pen.numbers.tick(tick, is_percent=panel.is_percent)
             )
             quiet(place)
         places.flat[0].set_yticks(range(len(groups)), [_category(each, at, 24) for at, each in enumerate(groups)])
         places.flat[0].set_ylim(len(groups) - 0.4, -0.6)
-        return Image(name, "image/svg+xml", svg(figure), alt)
+        return svg(figure)
 
 
 def _whisker(place: Axes, row: int, each: Whisker, scale: float) -> None:

@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from xai_audit.report.context import Context
-from xai_audit.report.document import Image
+from xai_audit.report.document import Chart, Image
 from xai_audit.report.figures import WIDTH, short
 from xai_audit.report.style import BLUE, INK, MUTED, ORANGE, drawing, quiet, svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from xai_audit.report.context import Context
+    from xai_audit.report.pen import Pen
 
 HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "oooo")
 """Fill of each method's bars; the hatch alone tells them apart."""
@@ -35,40 +37,46 @@ class Region:
 
 def beside_chart(context: Context, name: str, regions: Sequence[Region], methods: Sequence[str]) -> Image:
     """Bars of each method by region, and beside them the measured change with its interval and its placebo."""
+    named = tuple((method, context.method_name(method)) for method in methods)
+    return context.sketch(name, paint_beside, (tuple(regions), named), beside_alt(context, regions, methods))
+
+
+def paint_beside(pen: Pen, regions: Sequence[Region], methods: Sequence[tuple[str, str]]) -> Chart:
+    """The same, drawn; methods with their names in words."""
     height = 0.9 + (0.2 + 0.13 * max(len(methods), 1)) * len(regions)
     with drawing(WIDTH, height, ncols=2, sharey=True) as (figure, axes):
         left, right = axes
-        _shares(context, left, regions, methods)
-        _changes(context, right, regions)
+        _shares(pen, left, regions, methods)
+        _changes(pen, right, regions)
         left.set_yticks(range(len(regions)), [short(region.label, 22) for region in regions])
         left.set_ylim(len(regions) - 0.45, -0.55)
         if methods:
             handles, labels = left.get_legend_handles_labels()
             figure.legend(handles, labels, loc="outside upper left", ncols=3, fontsize=7)
-        return Image(name, "image/svg+xml", svg(figure), beside_alt(context, regions, methods))
+        return svg(figure)
 
 
-def _shares(context: Context, axes: Axes, regions: Sequence[Region], methods: Sequence[str]) -> None:
+def _shares(pen: Pen, axes: Axes, regions: Sequence[Region], methods: Sequence[tuple[str, str]]) -> None:
     thick = 0.7 / max(len(methods), 1)
-    for at, method in enumerate(methods):
+    for at, (method, said) in enumerate(methods):
         rows = [row - 0.35 + thick * (at + 0.5) for row in range(len(regions))]
         found = [region.shares.get(method) or {} for region in regions]
         shares = [100 * float(share.get("estimate") or 0.0) for share in found]
         axes.barh(
             rows, shares, height=thick * 0.9, color="white" if at else BLUE, edgecolor=BLUE, lw=0.8,
-            hatch=HATCHES[at % len(HATCHES)], label=short(context.method_name(method), 26),
+            hatch=HATCHES[at % len(HATCHES)], label=short(said, 26),
         )  # fmt: skip
         for row, share in zip(rows, found, strict=True):
             if share.get("low") is not None and share.get("high") is not None:
                 ends = [100 * float(share["low"]), 100 * float(share["high"])]
                 axes.plot(ends, [row, row], color=INK, lw=1.2, solid_capstyle="butt")
-    axes.set_title(context.label("causal.beside.share_title"))
+    axes.set_title(pen.label("causal.beside.share_title"))
     axes.set_xlim(left=0)
-    axes.set_xlabel(context.label("causal.beside.share_axis"))
+    axes.set_xlabel(pen.label("causal.beside.share_axis"))
     quiet(axes)
 
 
-def _changes(context: Context, axes: Axes, regions: Sequence[Region]) -> None:
+def _changes(pen: Pen, axes: Axes, regions: Sequence[Region]) -> None:
     axes.axvline(0.0, color=MUTED, lw=0.8, ls=(0, (4, 2)))
     for row, region in enumerate(regions):
         change = region.change
@@ -86,9 +94,9 @@ def _changes(context: Context, axes: Axes, regions: Sequence[Region]) -> None:
         if placebo is not None:
             axes.plot([placebo], [row], marker="|", color=MUTED, ms=13, mew=1.8, ls="none")
         axes.annotate(region.word, (float(change["estimate"]), row), xytext=(0, 7), textcoords="offset points",
-                      ha="center", fontsize=6.5, color=color)  # fmt: skip
-    axes.set_title(context.label("causal.beside.change_title"))
-    axes.set_xlabel(context.label("causal.beside.change_axis"))
+                      ha="center", fontsize=7, color=color)  # fmt: skip
+    axes.set_title(pen.label("causal.beside.change_title"))
+    axes.set_xlabel(pen.label("causal.beside.change_axis"))
     axes.margins(x=0.18)
     quiet(axes)
 
@@ -114,4 +122,4 @@ def beside_alt(context: Context, regions: Sequence[Region], methods: Sequence[st
                 change="–" if change is None else context.numbers.plain(float(change)), word=region.word,
             )
         )  # fmt: skip
-    return " ".join(said)
+    return context.words.joined(said)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from xai_audit.errors import RenderError
 from xai_audit.report.catalogue import load_catalogue
@@ -12,6 +12,7 @@ from xai_audit.report.context import Context, Run, marks_of
 from xai_audit.report.document import (
     Block,
     Cover,
+    Entry,
     Figure,
     Gallery,
     Group,
@@ -25,21 +26,36 @@ from xai_audit.report.document import (
 from xai_audit.report.numbers import Numbers
 from xai_audit.report.sections import (
     annex,
+    automotive,
     causal,
     cover,
     data,
     declared,
     explanations,
     failures,
+    finance,
     findings,
-    missing,
+    industrial,
+    medical,
+    monitoring,
     performance,
+    requirements,
+    robustness,
+    since,
+    statements,
     summary,
 )
+from xai_audit.report.terms import linked, spelt_out
+from xai_audit.report.told import in_language
+from xai_audit.report.trace import refuse_untraced
+from xai_audit.report.walk import anchors_of
 
 if TYPE_CHECKING:
     from xai_audit.spec.schema import AuditSpec
     from xai_audit.verdict import Finding
+
+
+Write: TypeAlias = Callable[[Context], tuple[Block, ...]]
 
 
 @dataclass(frozen=True)
@@ -47,7 +63,7 @@ class Part:
     """A section of the outline and the function that writes it."""
 
     key: str
-    write: Callable[[Context], tuple[Block, ...]]
+    write: Write
 
 
 OUTLINE: tuple[Part, ...] = (
@@ -58,17 +74,25 @@ OUTLINE: tuple[Part, ...] = (
     Part("model", declared.model),
     Part("data", data.section),
     Part("performance", performance.section),
-    Part("robustness", missing.robustness),
+    Part("robustness", robustness.section),
     Part("explanations", explanations.section),
     Part("causal", causal.causal),
     Part("failures", failures.section),
-    Part("requirements", missing.requirements),
-    Part("statements", missing.statements),
-    Part("monitoring", findings.monitoring),
+    Part("requirements", requirements.section),
+    Part("statements", statements.section),
+    Part("monitoring", monitoring.section),
     Part("findings", findings.findings),
     Part("sign_off", findings.sign_off),
 )
 """The numbered sections in order; the annex follows them, because its glossary reads them."""
+SECTORS: Mapping[str, Write] = {
+    "automotive": automotive.section,
+    "finance": finance.section,
+    "industrial": industrial.section,
+    "medical": medical.section,
+}
+"""The annex of a sector by domain; one that writes no block is not printed."""
+SECTOR_LETTER = "A"
 
 
 def build_report(run: Run, spec: AuditSpec, found: Sequence[Finding], language: str) -> Report:
@@ -78,8 +102,10 @@ def build_report(run: Run, spec: AuditSpec, found: Sequence[Finding], language: 
     context = Context(run, spec, tuple(found), language, words, numbers)
     _check_findings(context)
     sections = tuple(_section(context, place, part) for place, part in enumerate(OUTLINE, start=1))
-    blocks = annex.section(context, text_of(sections))
+    sector = _sector(context, len(sections) + 2)
+    blocks = annex.section(context, text_of((sections, sector)))
     last = _numbered(context, Section(len(sections) + 1, "annex", *_heading(context, "annex"), blocks))
+    whole = _explained(context, (*sections, last, *sector))
     title = context.text(spec.audit.title)
     return Report(
         language=language,
@@ -90,11 +116,13 @@ def build_report(run: Run, spec: AuditSpec, found: Sequence[Finding], language: 
         cover=Cover(
             context.label("report.kind"),
             title,
-            context.label("state.draft"),
-            context.label("state.draft_meaning"),
+            context.label(f"state.{cover.state_of(context)}"),
+            context.label(f"state.{cover.state_of(context)}_meaning"),
             context.label("report.disclaimer"),
         ),
-        sections=(*sections, last),
+        sections=whole,
+        domain=spec.audit.domain,
+        contents=tuple(Entry(each.place, each.title, each.anchor, each.is_assessed) for each in whole),
     )
 
 
@@ -115,8 +143,34 @@ def _heading(context: Context, key: str) -> tuple[str, str]:
 
 def _section(context: Context, place: int, part: Part) -> Section:
     blocks = part.write(context)
+    if part.key == "summary":
+        blocks = (*blocks, *_page_two(context))
     assessed = not all(isinstance(block, Missing) for block in blocks)
     return _numbered(context, Section(place, part.key, *_heading(context, part.key), blocks, assessed))
+
+
+def _explained(context: Context, sections: tuple[Section, ...]) -> tuple[Section, ...]:
+    """The sections with glossary links and with abbreviations spelt out; RenderError for a number without source."""
+    sections = in_language(sections, context.language)
+    refuse_untraced(sections)
+    terms = frozenset(f"term-{key}" for key in context.words.under("glossary"))
+    return spelt_out(linked(sections, context.words, terms & anchors_of(sections)), context.words)
+
+
+def _sector(context: Context, place: int) -> tuple[Section, ...]:
+    """The annex of the audit's sector, where it has one and something to say."""
+    write = SECTORS.get(context.spec.audit.domain)
+    blocks = write(context) if write is not None else ()
+    if not blocks:
+        return ()
+    made = Section(place, "sector", *_heading(context, f"sector_{context.spec.audit.domain}"), blocks)
+    return (_numbered(context, replace(made, letter=SECTOR_LETTER)),)
+
+
+def _page_two(context: Context) -> tuple[Block, ...]:
+    """The page after the decision page, where a signed report went before."""
+    blocks = since.page(context)
+    return (Group(context.label("since.title"), "since", blocks),) if blocks else ()
 
 
 def _numbered(context: Context, section: Section) -> Section:
@@ -132,7 +186,7 @@ def _numbered(context: Context, section: Section) -> Section:
             return block
         kind = "table" if isinstance(block, Table) else "figure"
         counts[kind] += 1
-        label = context.label(f"{kind}.number").format(section=section.number, place=counts[kind])
+        label = context.label(f"{kind}.number").format(section=section.place, place=counts[kind])
         return replace(block, number=label)
 
     return replace(section, blocks=tuple(visit(block) for block in section.blocks))

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from xai_audit.errors import RenderError
 
 if TYPE_CHECKING:
     from babel.messages.catalog import Message
 
+Sign = Literal["comma", "semicolon", "and", "or"]
+"""What stands between the parts of a list."""
 SOURCE = "en"
 """The language whose texts are the message ids of every other; its entries need no translation."""
 
@@ -53,6 +55,35 @@ class Catalogue:
         """The entry for a count, in the plural form of the language where the entry has forms."""
         form = f"{key}.{self.form_of(count)}"
         return self.text(form if form in self.entries else key)
+
+    @property
+    def gap(self) -> str:
+        """What stands between two sentences: a space, or nothing where a full stop needs none."""
+        return self.text("list.next_sentence").format(before="", after="")
+
+    def sign(self, sign: Sign) -> str:
+        """What stands between the parts of a list."""
+        return self.text(f"list.{sign}")
+
+    def listed(self, texts: Iterable[str], sign: Sign = "comma") -> str:
+        """Texts in a row, set apart as the language does it."""
+        return self.sign(sign).join(texts)
+
+    def joined(self, texts: Iterable[str]) -> str:
+        """Sentences one after the other; empty ones are left out."""
+        return self.gap.join(text for text in texts if text)
+
+    def in_order(self, text: str) -> bytes:
+        """What texts are put in order by: the alphabet, or the sounds of Chinese characters."""
+        return text.lower().encode("gb18030" if self.language.startswith("zh") else "utf-8")
+
+    def named(self, name: str, value: str) -> str:
+        """A value after the name of what it is."""
+        return self.text("list.named").format(name=name, value=value)
+
+    def bracketed(self, name: str, more: str) -> str:
+        """A name with more about it in brackets."""
+        return self.text("list.bracketed").format(name=name, more=more)
 
     def has(self, key: str) -> bool:
         """Whether there is an entry."""

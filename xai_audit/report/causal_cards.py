@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xai_audit.report.context import FINDINGS, Context, cite, joined
+from xai_audit.report.context import FINDINGS, Context, cite
 from xai_audit.report.document import Sentence, Span
 from xai_audit.report.sections.privacy import without_ids
+from xai_audit.report.told import told
 
 if TYPE_CHECKING:
     from xai_audit.verdict import Finding
@@ -39,6 +40,7 @@ def causal_title(context: Context, finding: Finding) -> str:
 
 def causal_sentences(context: Context, finding: Finding) -> tuple[Sentence, ...]:
     """The finding's own sentence with its evidence."""
-    detail = Span(without_ids(context, finding.detail.strip()), finding.evidence[0] if finding.evidence else FINDINGS)
-    cited = joined([(cite(each),) for each in finding.evidence], ", ") or (Span(FINDINGS, FINDINGS),)
+    text = told(finding.detail.strip(), context.language)
+    detail = Span(without_ids(context, text), finding.evidence[0] if finding.evidence else FINDINGS)
+    cited = context.listed([(cite(each),) for each in finding.evidence]) or (Span(FINDINGS, FINDINGS),)
     return ((detail,), context.say("finding.evidence_only", evidence=cited))

@@ -25,5 +25,9 @@ def count_sentence(context: Context) -> Sentence:
     if not told:
         return context.say("tally.no_causal")
     counts = Counter(each.state for each in told)
-    parts = {state: number(context.numbers.count(counts[state]), FINDINGS) for state in STATES}
-    return context.count_of("causal.summary", len(told), FINDINGS, **parts)
+    parts = [
+        context.say(f"causal.summary.{state}", count=number(context.numbers.count(counts[state]), FINDINGS))
+        for state in STATES
+        if counts[state]
+    ]
+    return context.count_of("causal.summary", len(told), FINDINGS, parts=context.listed(parts))

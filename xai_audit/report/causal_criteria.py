@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xai_audit.report.causal_numbers import decimals_for, exact_text, unit_after
+from xai_audit.report.causal_numbers import exact_text, unit_after
 from xai_audit.report.context import FINDINGS, SPEC, Context, name, number
 from xai_audit.report.document import Sentence, Span
+from xai_audit.verdict.causal_words import decimals_for
 
 if TYPE_CHECKING:
     from xai_audit.verdict import Finding

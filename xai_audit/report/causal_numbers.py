@@ -10,9 +10,9 @@ from typing import Any
 from xai_audit.errors import RenderError
 from xai_audit.report.context import SPEC, Context, Part, number
 from xai_audit.report.document import Sentence, Span
+from xai_audit.verdict.causal_words import decimals_for
 
 Amount = Mapping[str, Any]
-MOST_DECIMALS = 6
 SIGNIFICANT = 6
 """Digits of a number that is exact."""
 
@@ -63,13 +63,6 @@ def ends_text(context: Context, estimate: float, low: float, high: float) -> tup
     places = decimals_for((high - low) / 2)
     estimate_text, low_text, high_text = (context.numbers.fixed(each, places) for each in (estimate, low, high))
     return estimate_text, low_text, high_text
-
-
-def decimals_for(half: float) -> int:
-    """Decimals that show two digits of half an interval."""
-    if not math.isfinite(half) or half <= 0:
-        return MOST_DECIMALS
-    return min(MOST_DECIMALS, max(0, 1 - math.floor(math.log10(half))))
 
 
 def exact_text(context: Context, value: float) -> str:

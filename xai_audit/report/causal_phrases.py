@@ -8,7 +8,7 @@ from typing import Any
 from xai_audit.graphs.read import read_edge, read_path
 from xai_audit.report.causal_numbers import exact_text
 from xai_audit.report.causal_told import Told, causal_of
-from xai_audit.report.context import SPEC, Context, joined, name
+from xai_audit.report.context import SPEC, Context, name
 from xai_audit.report.document import Sentence
 from xai_audit.spec.causal import FromModel, Levels
 
@@ -26,7 +26,7 @@ def named(context: Context, variable: str) -> Sentence:
 
 def listed(context: Context, variables: Iterable[str]) -> Sentence:
     """Variables in a row."""
-    return joined([named(context, each) for each in variables], ", ")
+    return context.listed([named(context, each) for each in variables])
 
 
 def set_text(context: Context, variables: Iterable[str]) -> Sentence:
@@ -49,7 +49,7 @@ def value_text(context: Context, value: Any) -> str:
 
 def settings(context: Context, values: Mapping[str, Any], source: str = SPEC) -> Sentence:
     """Several settings."""
-    return joined([setting(context, variable, value, source) for variable, value in values.items()], ", ")
+    return context.listed([setting(context, variable, value, source) for variable, value in values.items()])
 
 
 def side(told: Told, place: int) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from xai_audit.report.causal_phrases import (
     value_text,
 )
 from xai_audit.report.causal_told import Told
-from xai_audit.report.context import Context, Part, heading, joined, name, number
+from xai_audit.report.context import Context, Part, heading, name, number
 from xai_audit.report.document import Sentence, Span
 from xai_audit.report.sections.privacy import without_ids
 
@@ -190,7 +190,8 @@ def phrases(context: Context, told: Told, label: str = "") -> dict[str, Part]:
         "given": context.say("causal.among", given=given) if given else (),
         "seen": given or context.say("causal.none"),
         "through": listed(context, query.through) or context.say("causal.none"),
-        "paths": joined([path_text(context, path) for path in query.paths], "; ") or context.say("causal.none"),
+        "paths": context.listed([path_text(context, path) for path in query.paths], "semicolon")
+        or context.say("causal.none"),
         "hold": settings(context, query.hold) or context.say("causal.none"),
         "goal": goal_of(context, told),
     }
@@ -218,7 +219,7 @@ def goal_of(context: Context, told: Told) -> Sentence:
         for key, end in ends
         if end is not None
     ]
-    return joined(said, ", ")
+    return context.listed(said)
 
 
 def _item(context: Context, told: Told, item: Mapping[str, Any]) -> dict[str, Part]:
@@ -237,7 +238,7 @@ def contrast_text(context: Context, told: Told) -> Sentence:
     for variable, value in told.query.do.items():
         if isinstance(value, tuple):
             ends = " → ".join(value_text(context, each) for each in value)
-            said.append((name(f"{label_of(context, variable)}: {ends}"),))
+            said.append((name(context.words.named(label_of(context, variable), ends)),))
         else:
             said.append(setting(context, variable, value))
-    return joined(said, ", ") or context.say("causal.none")
+    return context.listed(said) or context.say("causal.none")

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xai_audit.report.bar_charts import can_draw
-from xai_audit.report.context import Context
 from xai_audit.report.curve_chart import DASHES
-from xai_audit.report.document import Image
+from xai_audit.report.document import Chart, Image
 from xai_audit.report.figures import WIDTH, short
 from xai_audit.report.maps import Floats
 from xai_audit.report.style import BAND, BLUE, INK, MUTED, ORANGE, RULE, drawing, quiet, svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from xai_audit.report.context import Context
+    from xai_audit.report.pen import Pen
 
 COLUMNS = 3
 LONGEST = 34
@@ -87,6 +89,11 @@ def _panels(count: int, height: float, **layout: Any) -> Any:
 
 def histograms_chart(context: Context, name: str, panels: Sequence[Histogram], alt: str) -> Image:
     """A panel a unit: its values across, the share of places upwards, each grid line a hundred times the one below."""
+    return context.sketch(name, paint_histograms, (tuple(panels),), alt)
+
+
+def paint_histograms(pen: Pen, panels: Sequence[Histogram]) -> Chart:
+    """The same, drawn."""
     with _panels(len(panels), 1.25, sharey=True) as (figure, places):
         for place in places.flat[len(panels) :]:
             place.set_visible(False)
@@ -98,21 +105,21 @@ def histograms_chart(context: Context, name: str, panels: Sequence[Histogram], a
                              label=label_of(label, line, 22))  # fmt: skip
             place.set_yscale("log")
             place.set_ylim(LOWEST * 0.8, 1.3)
-            place.set_yticks([1e-4, 1e-2, 1.0], [context.numbers.tick(t, is_percent=True) for t in (0.01, 1.0, 100.0)])
+            place.set_yticks([1e-4, 1e-2, 1.0], [pen.numbers.tick(t, is_percent=True) for t in (0.01, 1.0, 100.0)])
             place.minorticks_off()
             place.set_title(panel.title)
-            _few(context, place)
+            _few(pen, place)
             quiet(place, "y")
         handles, labels = places.flat[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=4, handlelength=2.6, fontsize=7.5)
-        return Image(name, "image/svg+xml", svg(figure), alt)
+        return svg(figure)
 
 
-def _few(context: Context, place: Axes) -> None:
+def _few(pen: Pen, place: Axes) -> None:
     from matplotlib.ticker import MaxNLocator
 
     place.xaxis.set_major_locator(MaxNLocator(nbins=4))
-    place.xaxis.set_major_formatter(lambda tick, _: context.numbers.tick(tick, is_percent=False))
+    place.xaxis.set_major_formatter(lambda tick, _: pen.numbers.tick(tick, is_percent=False))
 
 
 def overlap_chart(
@@ -122,6 +129,11 @@ def overlap_chart(
 
     `counts` are name, own and turned.
     """
+    return context.sketch(name, paint_overlap, (tuple(rows), limit, tuple(counts)), alt)
+
+
+def paint_overlap(pen: Pen, rows: Sequence[Overlap], limit: float, counts: Sequence[tuple[str, int, int]]) -> Chart:
+    """The same, drawn."""
     layout = {"ncols": 2, "squeeze": False, "gridspec_kw": {"width_ratios": [2.5, 1]}}
     with drawing(WIDTH, max(1.5, 0.75 + 0.27 * len(rows)), **layout) as (figure, places):
         main, beside = places.flat
@@ -136,22 +148,22 @@ def overlap_chart(
         main.set_yticks(range(len(rows)), [label_of(each.name, at) for at, each in enumerate(rows)])
         main.set_ylim(len(rows) - 0.4, -0.6)
         main.set_xlim(0, max([limit * 1.4, *(max(each.ceiling, each.iou, each.high or 0) for each in rows)]) * 1.05)
-        main.set_xlabel(context.label("figure.overlap"))
-        _few(context, main)
+        main.set_xlabel(pen.label("figure.overlap"))
+        _few(pen, main)
         quiet(main)
-        _turned(context, beside, counts)
-        return Image(name, "image/svg+xml", svg(figure), alt)
+        _turned(pen, beside, counts)
+        return svg(figure)
 
 
-def _turned(context: Context, place: Axes, counts: Sequence[tuple[str, int, int]]) -> None:
+def _turned(pen: Pen, place: Axes, counts: Sequence[tuple[str, int, int]]) -> None:
     """Pairs of bars: full for the layer's own units, hatched for the turned ones."""
     at = np.arange(len(counts))
     for shift, pick, colour, face, hatch in ((-0.2, 1, BLUE, BLUE, None), (0.2, 2, MUTED, "white", "////")):
         values = [int(each[pick]) for each in counts]
-        label = context.label("figure.own_basis" if pick == 1 else "figure.turned_basis")
+        label = pen.label("figure.own_basis" if pick == 1 else "figure.turned_basis")
         place.bar(at + shift, values, width=0.36, facecolor=face, edgecolor=colour, hatch=hatch, lw=0.8, label=label)
         for x, value in zip(at + shift, values, strict=True):
-            place.annotate(context.numbers.count(value), (x, value), xytext=(0, 2), textcoords="offset points",
+            place.annotate(pen.numbers.count(value), (x, value), xytext=(0, 2), textcoords="offset points",
                            ha="center", fontsize=7.5)  # fmt: skip
     place.set_xticks(at, [each[0] for each in counts])
     place.set_ylim(0, max(1, *(max(each[1:]) for each in counts)) * 1.25)
@@ -163,6 +175,11 @@ def _turned(context: Context, place: Axes, counts: Sequence[tuple[str, int, int]
 
 def spreads_chart(context: Context, name: str, rows: Sequence[Spread], neutral: float, axis: str, alt: str) -> Image:
     """Estimates with intervals about a dashed line; open where chance could do as much; grey bands beside."""
+    return context.sketch(name, paint_spreads, (tuple(rows), neutral, axis), alt)
+
+
+def paint_spreads(pen: Pen, rows: Sequence[Spread], neutral: float, axis: str) -> Chart:
+    """The same, drawn."""
     with drawing(WIDTH, 0.6 + 0.25 * len(rows)) as (figure, axes):
         for row, each in enumerate(rows):
             _spread(axes, row, each, neutral)
@@ -170,9 +187,9 @@ def spreads_chart(context: Context, name: str, rows: Sequence[Spread], neutral: 
         axes.set_yticks(range(len(rows)), [label_of(each.name, at, 44) for at, each in enumerate(rows)])
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.set_xlabel(axis)
-        _few(context, axes)
+        _few(pen, axes)
         quiet(axes)
-        return Image(name, "image/svg+xml", svg(figure), alt)
+        return svg(figure)
 
 
 def _spread(axes: Axes, row: int, each: Spread, neutral: float) -> None:
@@ -192,19 +209,24 @@ def _spread(axes: Axes, row: int, each: Spread, neutral: float) -> None:
 
 def rises_chart(context: Context, name: str, panels: Sequence[Rise], alt: str) -> Image:
     """A panel a made picture: the objective step by step, and the best real picture as a dashed line."""
+    return context.sketch(name, paint_rises, (tuple(panels),), alt)
+
+
+def paint_rises(pen: Pen, panels: Sequence[Rise]) -> Chart:
+    """The same, drawn."""
     with _panels(len(panels), 1.2) as (figure, places):
         for place in places.flat[len(panels) :]:
             place.set_visible(False)
         for at, (place, panel) in enumerate(zip(places.flat, panels, strict=False)):
             place.plot(np.arange(1, len(panel.curve) + 1), panel.curve, color=BLUE, lw=1.4,
-                       label=context.label("figure.made_picture"))  # fmt: skip
+                       label=pen.label("figure.made_picture"))  # fmt: skip
             if panel.real is not None:
-                place.axhline(panel.real, color=ORANGE, lw=1.1, ls=(0, (4, 2)), label=context.label("figure.best_real"))
+                place.axhline(panel.real, color=ORANGE, lw=1.1, ls=(0, (4, 2)), label=pen.label("figure.best_real"))
             place.set_title(label_of(panel.title, at, 26))
-            _few(context, place)
-            place.yaxis.set_major_formatter(lambda tick, _: context.numbers.tick(tick, is_percent=False))
+            _few(pen, place)
+            place.yaxis.set_major_formatter(lambda tick, _: pen.numbers.tick(tick, is_percent=False))
             quiet(place, "y")
         handles, labels = places.flat[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=3, handlelength=2.6, fontsize=7.5)
-        figure.supxlabel(context.label("figure.steps"), fontsize=8)
-        return Image(name, "image/svg+xml", svg(figure), alt)
+        figure.supxlabel(pen.label("figure.steps"), fontsize=8)
+        return svg(figure)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from xai_audit.report.context import FINDINGS, SPEC, Context, Part, cite, joined, name, number
+from xai_audit.report.context import FINDINGS, SPEC, Context, Part, cite, name, number
 from xai_audit.report.document import Sentence, Span
-from xai_audit.report.inside import ends, layer_name, layer_of, numbered, value_of
+from xai_audit.report.inside import ends, layer_name, layer_of, numbered
 from xai_audit.report.sections.privacy import without_ids
+from xai_audit.report.values import value_of
 
 EVEN = 0.5
 """Score of a class that moves neither towards nor away from a concept."""
@@ -57,7 +58,7 @@ def _may_lean(context: Context, finding: Finding) -> bool:
 
 def concept_sentences(context: Context, finding: Finding, *, brief: bool = False) -> tuple[Sentence, ...]:
     """The statement, the numbers behind it, and the evidence; a brief one leaves out which units there are."""
-    evidence = joined([(cite(identifier),) for identifier in finding.evidence], ", ") or (Span(FINDINGS, FINDINGS),)
+    evidence = context.listed([(cite(identifier),) for identifier in finding.evidence]) or (Span(FINDINGS, FINDINGS),)
     parts: dict[str, Part] = {"concept": name(str(finding.concept)), "class_": name(str(finding.class_))}
     said = context.say(f"spurious.{state_of(context, finding)}", **parts)
     behind = _not_found(context, finding) if finding.reason == "concept_not_found" else _behind(context, finding, brief)
@@ -130,7 +131,7 @@ def _untested(context: Context, finding: Finding, record: Evidence) -> Iterator[
         if entry["concept"] == finding.concept and entry["state"] in UNTESTED:
             of_state.setdefault(entry["state"], []).append(str(entry["class"]))
     for state, classes in of_state.items():
-        yield context.say(f"spurious.untested.{state}", classes=name(", ".join(classes), SPEC))
+        yield context.say(f"spurious.untested.{state}", classes=name(context.words.listed(classes), SPEC))
 
 
 def _entries(finding: Finding, record: Evidence) -> list[Mapping[str, Any]]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import datetime
 import string
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from xai_audit.errors import RenderError
 from xai_audit.evidence.records import Evidence, Value
-from xai_audit.report.catalogue import Catalogue
+from xai_audit.report.catalogue import Catalogue, Sign
 from xai_audit.report.document import Image, Sentence, Span
 from xai_audit.report.numbers import Mark, Numbers
 from xai_audit.spec.base import Text
@@ -20,12 +20,23 @@ from xai_audit.spec.schema import AuditSpec, text_in
 if TYPE_CHECKING:
     import numpy as np
 
+    from xai_audit.measures.set_aside import Kept
+    from xai_audit.report.pen import Pen
+    from xai_audit.report.sketches import Board, Painter
     from xai_audit.verdict import Finding
+    from xai_audit.verdict.history import FindingState, History
+    from xai_audit.verdict.mapping import Mapping as RequirementMapping
+    from xai_audit.verdict.people import People
+    from xai_audit.verdict.set_aside import WhyNone
     from xai_audit.verdict.trust import Trusted
 
 SPEC = "audit.yaml"
 MANIFEST = "manifest.json"
 FINDINGS = "findings.json"
+STATEMENTS = "statements.json"
+CONTROL = "control:"
+"""How the name of a map begins that knows nothing of the model and with which methods are compared."""
+COMPARISON = "comparison.json"
 
 Part = str | Span | Sentence
 
@@ -40,6 +51,18 @@ class Run(Protocol):
     @property
     def records(self) -> tuple[Evidence, ...]:
         """Evidence in the order of the plan."""
+
+    @property
+    def statements(self) -> bytes:
+        """What people said of the run, byte for byte."""
+
+    @property
+    def comparison(self) -> bytes:
+        """What an earlier run said, byte for byte."""
+
+    @property
+    def day(self) -> datetime.date:
+        """The day of which the report speaks."""
 
     @property
     def spec_text(self) -> bytes:
@@ -114,13 +137,21 @@ class Context:
         """A sentence whose words depend on a count, which it holds as {count}."""
         return fill(self.words.plural(key, count), {"count": number(self.numbers.count(count), source), **parts})
 
+    def listed(self, parts: Iterable[Part], sign: Sign = "comma") -> Sentence:
+        """Parts in a row, as the language sets them apart; `words.listed` does the same with plain texts."""
+        return joined([_spans(part) for part in parts], self.words.sign(sign))
+
+    def joined(self, sentences: Iterable[Sentence]) -> Sentence:
+        """Sentences one after the other, as the language sets them apart; empty ones are left out."""
+        return joined([sentence for sentence in sentences if sentence], self.words.gap)
+
     def text(self, text: Text) -> str:
         """A text of the spec in the report's language."""
         return text_in(text, self.language)
 
     def owner(self, text: Text) -> Sentence:
-        """A person's own words."""
-        return (Span(self.text(text), SPEC),)
+        """A person's own words; no term is explained within them."""
+        return (Span(self.text(text), SPEC, kind="words"),)
 
     def measure_name(self, measure: str) -> str:
         """A measure in words."""
@@ -128,6 +159,8 @@ class Context:
 
     def method_name(self, label: str) -> str:
         """A method in words: its own name, followed by the label of this use where that differs."""
+        if label.startswith(CONTROL):
+            return self.label(f"trust.control.{label.removeprefix(CONTROL).split(':')[0]}")
         for method in self.spec.methods:
             if method.label == label and method.use != label:
                 return self.label("method.renamed").format(label=label, method=self.label(f"method.{method.use}.name"))
@@ -162,6 +195,11 @@ class Context:
         return next((record for record in self.of_kind(kind) if record.status == "measured"), None)
 
     @cached_property
+    def whole(self) -> str | None:
+        """The slice of all cases; None where every slice of the spec is a part."""
+        return next((part.name for part in self.spec.slices if not part.where), None)
+
+    @cached_property
     def criteria(self) -> tuple[Finding, ...]:
         """Findings that answer a criterion."""
         return tuple(finding for finding in self.findings if finding.kind == "criterion")
@@ -178,6 +216,70 @@ class Context:
         from xai_audit.verdict.trust import trust_of
 
         return {(each.method, each.slice): each for each in trust_of(self.spec, self.run.records)}
+
+    @cached_property
+    def people(self) -> People:
+        """What people said of the run, every version."""
+        from xai_audit.verdict.mapping import people_of
+
+        return people_of(self.spec, self.run.statements)
+
+    @cached_property
+    def history(self) -> History | None:
+        """What an earlier run said and what changed since, where there is one."""
+        from xai_audit.verdict.history import read_history
+
+        return read_history(self.run.comparison)
+
+    @cached_property
+    def finding_states(self) -> tuple[FindingState, ...]:
+        """The state of every finding of this run, then of those that only the earlier one has."""
+        from xai_audit.verdict.history import states
+
+        this = (str(self.run.manifest["run"]), str(self.run.manifest["ended"]))
+        return states(self.history, self.findings, self.run.records, this)
+
+    @cached_property
+    def set_aside(self) -> tuple[Kept, ...] | WhyNone:
+        """The curve of answers kept as the less sure ones are set aside, or why there is none."""
+        from xai_audit.verdict.set_aside import set_aside_of
+
+        return set_aside_of(self.spec, self.run.records, self.run.rows)
+
+    @cached_property
+    def mapping(self) -> RequirementMapping:
+        """How each clause of the packs stands, and what no clause asks for."""
+        from xai_audit.verdict.evidence_kinds import Parts
+        from xai_audit.verdict.mapping import mapping_of
+
+        run, has_curve = self.run, not isinstance(self.set_aside, str)
+        has_past = bool(run.comparison)
+        parts = Parts(self.spec, run.manifest, run.records, self.findings, self.people, has_past, has_curve)
+        return mapping_of(parts)
+
+    @property
+    def day(self) -> datetime.date:
+        """The day of which the report speaks; waivers, actions and packs are late as of it."""
+        return self.run.day
+
+    @cached_property
+    def board(self) -> Board:
+        """Where the charts of this report wait to be drawn, or for those that were drawn before."""
+        from xai_audit.report.drawn_cache import cache_folder
+        from xai_audit.report.sketches import Board
+
+        return Board(cache_folder())
+
+    @cached_property
+    def pen(self) -> Pen:
+        """What charts are drawn with."""
+        from xai_audit.report.pen import Pen
+
+        return Pen(self.words, self.numbers)
+
+    def sketch(self, name: str, painter: Painter, arguments: tuple[Any, ...], alt: str) -> Image:
+        """A chart that `painter(pen, *arguments)` draws, when somebody looks and together with all others."""
+        return Image(name, "image/svg+xml", self.board.sketch(painter, self.pen.forms, arguments), alt)
 
     @cached_property
     def drawn(self) -> dict[str, Image]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
-from typing import ClassVar, Literal, TypeAlias, TypeVar
+from typing import ClassVar, Literal, Protocol, TypeAlias, TypeVar
+
+from xai_audit.errors import RenderError
 
 T = TypeVar("T")
 LONG_NAME = 24
@@ -31,7 +35,10 @@ class Span:
     text: str
     source: str = ""
     href: str = ""
-    kind: Literal["text", "number", "name", "evidence", "strong"] = "text"
+    kind: Literal["text", "number", "name", "words", "evidence", "strong", "term", "expansion"] = "text"
+    """Words are a person's own; a term leads to the glossary; an expansion spells an abbreviation out at first use."""
+    language: str = ""
+    """Of a text that stands in another language than the report, such as the words of an error."""
 
     @property
     def css(self) -> str:
@@ -42,14 +49,70 @@ class Span:
 Sentence: TypeAlias = tuple[Span, ...]
 
 
+_SIZE = re.compile(rb'<svg [^>]*?width="([0-9.]+)pt" height="([0-9.]+)pt"')
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A drawn chart: an SVG for the browser, and the same as a PDF of one page for print."""
+
+    svg: bytes
+    pdf: bytes
+
+
+class Drawing(Protocol):
+    """A chart that is drawn when somebody looks; its place on a page can be kept before that."""
+
+    @property
+    def chart(self) -> Chart:
+        """The chart."""
+
+    @property
+    def mark(self) -> str:
+        """A digest that no other chart has."""
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height in points."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A chart that was drawn, with its mark and size."""
+
+    chart: Chart
+    mark: str
+    size: tuple[float, float]
+
+    @classmethod
+    def of(cls, chart: Chart) -> Drawn:
+        """Marked by what it holds; the size is that of its SVG."""
+        found = _SIZE.match(chart.svg)
+        if found is None:
+            raise RenderError("a chart of the report", "no size", "an SVG with width and height", "Report this fault.")
+        width, height = (float(side) for side in found.groups())
+        return cls(chart, hashlib.sha256(chart.pdf).hexdigest(), (width, height))
+
+
 @dataclass(frozen=True)
 class Image:
-    """A picture as bytes; `alt` says what is in it, computed from the arrays that were drawn."""
+    """A picture; `alt` says what is in it, computed from the arrays that were drawn."""
 
     name: str
     mime: Literal["image/svg+xml", "image/jpeg", "image/png"]
-    data: bytes
+    source: bytes | Drawing
     alt: str
+
+    @property
+    def chart(self) -> Chart | None:
+        """Both forms of a chart; None of a picture."""
+        return None if isinstance(self.source, bytes) else self.source.chart
+
+    @property
+    def data(self) -> bytes:
+        """The picture's file."""
+        chart = self.chart
+        return self.source if chart is None else chart.svg  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)
@@ -131,6 +194,22 @@ class Table:
     def is_narrow(self) -> bool:
         """Whether it need not fill the page's width."""
         return len(self.columns) <= FEW_COLUMNS
+
+    @property
+    def names_rows(self) -> bool:
+        """Whether the first column heads the rows: a single row needs no name to tell it from others."""
+        return len(self.rows) > 1 and not self.is_narrow
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """A long table that a view leaves out: where its rows are, and the table whole as a file."""
+
+    block: ClassVar[str] = "hidden"
+    note: Sentence
+    attachment: Csv
+    number: str = ""
+    anchor: str = ""
 
 
 @dataclass(frozen=True)
@@ -283,12 +362,47 @@ class Missing:
 
 
 @dataclass(frozen=True)
+class Blank:
+    """Space for a person to fill in: a line to write on, or a box to tick. The tool never fills it in."""
+
+    name: str
+    """Of the form field; no other of the document has it."""
+    label: str
+    lines: int = 1
+
+
+@dataclass(frozen=True)
 class SignatureBox:
     """Space for one person to sign; nothing in it is filled in."""
 
     role: str
-    fields: tuple[str, ...]
-    decisions: tuple[str, ...]
+    key: str
+    """The role as an identifier."""
+    blanks: tuple[Blank, ...]
+    decisions: tuple[Blank, ...]
+    """Boxes, of which the person ticks one."""
+
+
+@dataclass(frozen=True)
+class TickRow:
+    """A question to a person: what it is about, the boxes, and lines for reason, name and date."""
+
+    anchor: str
+    title: Sentence
+    question: Sentence
+    choices: tuple[Blank, ...]
+    blanks: tuple[Blank, ...]
+
+
+@dataclass(frozen=True)
+class TickBoxes:
+    """Questions that nobody has answered yet; every box is empty."""
+
+    block: ClassVar[str] = "tick_boxes"
+    caption: str
+    asked: str
+    """Head of the column of questions."""
+    rows: tuple[TickRow, ...]
 
 
 @dataclass(frozen=True)
@@ -307,6 +421,8 @@ class Term:
     anchor: str
     name: str
     meaning: str
+    english: str = ""
+    """The English word, in a report of another language."""
 
 
 @dataclass(frozen=True)
@@ -315,6 +431,26 @@ class Glossary:
 
     block: ClassVar[str] = "glossary"
     terms: tuple[Term, ...]
+
+
+@dataclass(frozen=True)
+class Twig:
+    """A line of a nested list, with what stands below it; `verdict` adds the mark and colour of a verdict word."""
+
+    content: Sentence
+    verdict: str = ""
+    word: str = ""
+    below: tuple[Twig, ...] = ()
+
+
+@dataclass(frozen=True)
+class Nested:
+    """A list whose lines have lists of their own."""
+
+    block: ClassVar[str] = "nested"
+    caption: str
+    items: tuple[Twig, ...]
+    anchor: str = ""
 
 
 @dataclass(frozen=True)
@@ -332,6 +468,7 @@ Block: TypeAlias = (
     | Bullets
     | Facts
     | Table
+    | Hidden
     | Figure
     | Gallery
     | Scales
@@ -341,14 +478,16 @@ Block: TypeAlias = (
     | Question
     | Missing
     | Signatures
+    | TickBoxes
     | Glossary
+    | Nested
     | Group
 )
 
 
 @dataclass(frozen=True)
 class Section:
-    """One of the numbered sections; its number never moves."""
+    """One of the numbered sections; its number never moves. The annex of a sector has a letter instead."""
 
     number: int
     key: str
@@ -356,11 +495,27 @@ class Section:
     question: str
     blocks: tuple[Block, ...]
     is_assessed: bool = True
+    letter: str = ""
+
+    @property
+    def place(self) -> str:
+        """What stands before the title: its number, or the letter of a sector's annex."""
+        return self.letter or str(self.number)
 
     @property
     def anchor(self) -> str:
         """Fragment under which the section is linked."""
-        return f"section-{self.number}"
+        return f"section-{self.place}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the table of contents; one without an anchor is left out of this view."""
+
+    place: str
+    title: str
+    anchor: str
+    is_assessed: bool
 
 
 @dataclass(frozen=True)
@@ -385,6 +540,14 @@ class Report:
     author: str
     cover: Cover
     sections: tuple[Section, ...]
+    domain: str
+    """Picks the templates and the sector's annex."""
+    contents: tuple[Entry, ...]
+    """Every section of the report, in their order, those that a view leaves out as well."""
+    audience: str = "engineer"
+    """Whose view this is; engineer shows everything."""
+    view: str = ""
+    """Which view this is, in words; empty for the whole report."""
 
     @property
     def blocks(self) -> tuple[Block, ...]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from xai_audit.report.context import Context
-from xai_audit.report.document import Image
+from xai_audit.report.document import Chart, Image
 from xai_audit.report.numbers import form_of
 from xai_audit.report.style import BLUE, INK, MARKS, MUTED, ORANGE, PALE, drawing, quiet, svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from xai_audit.report.context import Context
+    from xai_audit.report.pen import Pen
 
 MOST_ROWS = 25
 """Rows of a forest plot; the table beside it holds all."""
@@ -46,30 +49,52 @@ class Bin:
     high: float | None
 
 
+TITLES_ABREAST = 66
+"""Characters that the titles of small multiples in one row may have together."""
+
+
 def _columns(panels: int) -> int:
     return panels if panels <= 4 else 3
 
 
+def _title(name: str, columns: int) -> str:
+    """The title of one of several panels, short enough to leave its neighbours room."""
+    return short(name, min(LONGEST_NAME, TITLES_ABREAST // columns))
+
+
+def breadth(text: str) -> int:
+    """How many letters wide a text is: a Chinese character takes the room of two."""
+    return sum(2 if unicodedata.east_asian_width(sign) in ("W", "F") else 1 for sign in text)
+
+
 def short(name: str, longest: int = LONGEST_NAME) -> str:
     """A name that fits beside an axis; the middle goes, since both ends tell names apart."""
-    if len(name) <= longest:
+    if breadth(name) <= longest:
         return name
-    half = (longest - 1) // 2
+    half = (longest - 1) * len(name) // (2 * breadth(name))
     return f"{name[:half]}…{name[-half:]}"
 
 
 def forest(context: Context, measure: str, unit: str, dots: Sequence[Dot]) -> Image:
     """Estimates of one measure by slice with their intervals, the limit as a line."""
+    from xai_audit.report.context import heading
+
+    arguments = (measure, unit, heading(context.measure_name(measure)), tuple(dots))
+    return context.sketch(f"forest-{measure}", paint_forest, arguments, forest_alt(context, measure, unit, dots))
+
+
+def paint_forest(pen: Pen, measure: str, unit: str, axis: str, dots: Sequence[Dot]) -> Chart:
+    """The same, drawn; `axis` names the measure."""
     form = form_of(measure, unit)
     scale = 100.0 if form == "percent" else 1.0
-    with drawing(WIDTH, 0.4 + 0.23 * len(dots)) as (figure, axes):
+    with drawing(WIDTH, 0.6 + 0.23 * len(dots)) as (figure, axes):
         for row, dot in enumerate(dots):
             marker, colour, fill = MARKS[dot.verdict]
             if dot.low is not None and dot.high is not None:
                 axes.plot([dot.low * scale, dot.high * scale], [row, row], color=colour, lw=1.6, solid_capstyle="butt")
             axes.plot(
-                [dot.estimate * scale], [row], marker=marker, color=colour, fillstyle=fill, ms=6.5, mew=1.3, ls="none",
-                markerfacecoloralt="white",
+                [dot.estimate * scale], [row], marker=marker, color=colour, ms=6.5, mew=1.3, ls="none",
+                markerfacecolor=colour if fill == "full" else "white",
             )  # fmt: skip
             for limit in dot.limits:
                 axes.plot(
@@ -78,9 +103,18 @@ def forest(context: Context, measure: str, unit: str, dots: Sequence[Dot]) -> Im
         axes.set_yticks(range(len(dots)), [short(dot.name) for dot in dots])
         axes.set_ylim(len(dots) - 0.4, -0.6)
         axes.set_xlim(*_range(dots, scale, bounded=form in ("percent", "unit")))
-        axes.xaxis.set_major_formatter(lambda tick, _: context.numbers.tick(tick, is_percent=form == "percent"))
+        axes.xaxis.set_major_formatter(lambda tick, _: pen.numbers.tick(tick, is_percent=form == "percent"))
+        _within(axes, scale if form in ("percent", "unit") else None)
+        axes.set_xlabel(axis)
         quiet(axes)
-        return Image(f"forest-{measure}", "image/svg+xml", svg(figure), forest_alt(context, measure, unit, dots))
+        return svg(figure)
+
+
+def _within(axes: Axes, full: float | None) -> None:
+    """No mark at the axis beyond what a share can be."""
+    low, high = axes.get_xlim()
+    if full is not None:
+        axes.set_xticks([tick for tick in axes.get_xticks() if low <= tick <= high and -1e-9 <= tick <= full + 1e-9])
 
 
 def _range(dots: Sequence[Dot], scale: float, bounded: bool) -> tuple[float, float]:
@@ -103,16 +137,23 @@ def forest_alt(context: Context, measure: str, unit: str, dots: Sequence[Dot]) -
     )  # fmt: skip
     for dot in dots:
         for limit in dot.limits:
-            text += " " + context.label("alt.limit.below" if dot.estimate < limit else "alt.limit.above").format(
+            side = context.label("alt.limit.below" if dot.estimate < limit else "alt.limit.above").format(
                 slice=dot.name,
                 limit=write.limit(measure, limit, unit),
                 estimate=write.value(measure, dot.estimate, unit),
             )
+            text = context.words.joined((text, side))
     return text
 
 
 def bars(context: Context, title: str, names: Sequence[str], groups: Sequence[tuple[str, Sequence[int]]]) -> Image:
-    """Counts by class, one panel a slice; a count that may not be shown has a hatched stub."""
+    """Counts by class, one panel a slice; the count stands at the bar, and one that may not be shown has none."""
+    shown = tuple((group, tuple(counts)) for group, counts in groups)
+    return context.sketch(title, paint_bars, (tuple(names), shown), bars_alt(context, names, groups))
+
+
+def paint_bars(pen: Pen, names: Sequence[str], groups: Sequence[tuple[str, Sequence[int]]]) -> Chart:
+    """The same, drawn."""
     columns = _columns(len(groups))
     lines = -(-len(groups) // columns)
     height = 0.55 + 0.24 * len(names)
@@ -127,7 +168,7 @@ def bars(context: Context, title: str, names: Sequence[str], groups: Sequence[tu
             panel.barh(range(len(names)), shown, color=BLUE, height=0.6)
             for row, count in enumerate(counts):
                 panel.annotate(
-                    context.numbers.shown(count),
+                    pen.numbers.shown(count),
                     (shown[row], row),
                     xytext=(3, 0),
                     textcoords="offset points",
@@ -137,27 +178,33 @@ def bars(context: Context, title: str, names: Sequence[str], groups: Sequence[tu
             panel.set_yticks(range(len(names)), [short(name, 22) for name in names])
             panel.set_ylim(len(names) - 0.5, -0.5)
             panel.set_xlim(0, max([*shown, 1]) * 1.25)
-            panel.set_title(short(group))
+            panel.set_title(_title(group, columns))
             panel.xaxis.set_visible(False)
             panel.spines["bottom"].set_visible(False)
             panel.tick_params(length=0)
-        return Image(title, "image/svg+xml", svg(figure), bars_alt(context, names, groups))
+        return svg(figure)
 
 
 def bars_alt(context: Context, names: Sequence[str], groups: Sequence[tuple[str, Sequence[int]]]) -> str:
     """The counts themselves, group by group."""
     write = context.numbers
-    return " ".join(
-        context.label("alt.bars").format(
-            group=group,
-            counts=", ".join(f"{name} {write.shown(count)}" for name, count in zip(names, counts, strict=True)),
-        )
+    counted = [
+        (group, [f"{name} {write.shown(count)}" for name, count in zip(names, counts, strict=True)])
         for group, counts in groups
+    ]
+    return context.words.joined(
+        context.label("alt.bars").format(group=group, counts=context.words.listed(counts)) for group, counts in counted
     )
 
 
 def reliability(context: Context, panels: Sequence[tuple[str, Sequence[Bin]]]) -> Image:
     """Stated confidence against the share that was right, one panel a slice, the diagonal as the ideal."""
+    shown = tuple((group, tuple(bins)) for group, bins in panels)
+    return context.sketch("reliability", paint_reliability, (shown,), reliability_alt(context, panels))
+
+
+def paint_reliability(pen: Pen, panels: Sequence[tuple[str, Sequence[Bin]]]) -> Chart:
+    """The same, drawn."""
     columns = _columns(len(panels))
     lines = -(-len(panels) // columns)
     side = {1: 2.9, 4: 1.68}.get(columns, 2.2)
@@ -184,12 +231,12 @@ def reliability(context: Context, panels: Sequence[tuple[str, Sequence[Bin]]]) -
             panel.set_xlim(-2, 102)
             panel.set_ylim(-2, 102)
             panel.set_aspect("equal")
-            panel.set_title(short(group))
-            panel.set_xlabel(context.label("figure.stated_confidence"))
+            panel.set_title(_title(group, columns))
+            panel.set_xlabel(pen.label("figure.stated_confidence"))
             if index % columns == 0:
-                panel.set_ylabel(context.label("figure.share_right"))
+                panel.set_ylabel(pen.label("figure.share_right"))
             quiet(panel, "both")
-        return Image("reliability", "image/svg+xml", svg(figure), reliability_alt(context, panels))
+        return svg(figure)
 
 
 def reliability_alt(context: Context, panels: Sequence[tuple[str, Sequence[Bin]]]) -> str:
@@ -208,11 +255,18 @@ def reliability_alt(context: Context, panels: Sequence[tuple[str, Sequence[Bin]]
                 accuracy=write.value("accuracy_of_bin", widest.accuracy, "share"),
             )
         )  # fmt: skip
-    return " ".join(texts)
+    return context.words.joined(texts)
 
 
 def confusion(context: Context, classes: Sequence[str], panels: Sequence[tuple[str, Sequence[Sequence[int]]]]) -> Image:
     """Counts by true and predicted class, one panel a slice; shade is the share of the row."""
+    shown = tuple((group, tuple(tuple(line) for line in counts)) for group, counts in panels)
+    alt = confusion_alt(context, classes, panels)
+    return context.sketch("confusion", paint_confusion, (tuple(classes), shown), alt)
+
+
+def paint_confusion(pen: Pen, classes: Sequence[str], panels: Sequence[tuple[str, Sequence[Sequence[int]]]]) -> Chart:
+    """The same, drawn."""
     columns = _columns(len(panels))
     lines = -(-len(panels) // columns)
     width = WIDTH / max(3, columns) if columns > 1 or len(classes) <= 4 else WIDTH * 0.7
@@ -221,15 +275,15 @@ def confusion(context: Context, classes: Sequence[str], panels: Sequence[tuple[s
         for panel in axes.flat[len(panels) :]:
             panel.set_visible(False)
         for index, (panel, (group, counts)) in enumerate(zip(axes.flat, panels, strict=False)):
-            _matrix(context, panel, classes, counts)
-            panel.set_title(short(group))
-            panel.set_xlabel(context.label("figure.predicted"))
+            _matrix(pen, panel, classes, counts)
+            panel.set_title(_title(group, columns))
+            panel.set_xlabel(pen.label("figure.predicted"))
             if index % columns == 0:
-                panel.set_ylabel(context.label("figure.true_class"))
-        return Image("confusion", "image/svg+xml", svg(figure), confusion_alt(context, classes, panels))
+                panel.set_ylabel(pen.label("figure.true_class"))
+        return svg(figure)
 
 
-def _matrix(context: Context, panel: Axes, classes: Sequence[str], counts: Sequence[Sequence[int]]) -> None:
+def _matrix(pen: Pen, panel: Axes, classes: Sequence[str], counts: Sequence[Sequence[int]]) -> None:
     from matplotlib.patches import Rectangle
 
     for row, line in enumerate(counts):
@@ -243,7 +297,7 @@ def _matrix(context: Context, panel: Axes, classes: Sequence[str], counts: Seque
             ))  # fmt: skip
             if row == column:
                 panel.add_patch(Rectangle((column - 0.46, row - 0.46), 0.92, 0.92, fill=False, edgecolor=INK, lw=0.9))
-            text = context.numbers.shown(count) if count >= 0 else ""
+            text = pen.numbers.shown(count) if count >= 0 else ""
             panel.text(column, row, text, ha="center", va="center", color="white" if share > 0.55 else INK)
     size = len(classes)
     panel.set_xlim(-0.5, size - 0.5)
@@ -282,11 +336,17 @@ def confusion_alt(
                 worst=context.numbers.count(worst[0]), true=classes[worst[1]], predicted=classes[worst[2]],
             )
         )  # fmt: skip
-    return " ".join(texts)
+    return context.words.joined(texts)
 
 
 def relevance(context: Context, dots: Sequence[Dot], chance: Sequence[float | None]) -> Image:
-    """Share of relevance inside a mask by method and slice, with the share that chance would give as an open bar."""
+    """Share of relevance inside a mask by method and slice; an upright line is the share that chance would give."""
+    arguments = (tuple(dots), tuple(chance))
+    return context.sketch("relevance", paint_relevance, arguments, relevance_alt(context, dots, chance))
+
+
+def paint_relevance(pen: Pen, dots: Sequence[Dot], chance: Sequence[float | None]) -> Chart:
+    """The same, drawn."""
     with drawing(WIDTH, 0.7 + 0.27 * len(dots)) as (figure, axes):
         for row, (dot, expected) in enumerate(zip(dots, chance, strict=True)):
             if dot.low is not None and dot.high is not None:
@@ -297,9 +357,9 @@ def relevance(context: Context, dots: Sequence[Dot], chance: Sequence[float | No
         axes.set_yticks(range(len(dots)), [short(dot.name, 40) for dot in dots])
         axes.set_ylim(len(dots) - 0.4, -0.6)
         axes.set_xlim(-1, 101)
-        axes.set_xlabel(context.label("figure.relevance_axis"))
+        axes.set_xlabel(pen.label("figure.relevance_axis"))
         quiet(axes)
-        return Image("relevance", "image/svg+xml", svg(figure), relevance_alt(context, dots, chance))
+        return svg(figure)
 
 
 def relevance_alt(context: Context, dots: Sequence[Dot], chance: Sequence[float | None]) -> str:

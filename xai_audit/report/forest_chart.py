@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xai_audit.report.causal_numbers import ends_text, exact_text
-from xai_audit.report.context import Context
-from xai_audit.report.document import Image
+from xai_audit.report.document import Chart, Image
 from xai_audit.report.figures import WIDTH, short
 from xai_audit.report.style import BLUE, INK, MUTED, ORANGE, drawing, quiet, svg
+
+if TYPE_CHECKING:
+    from xai_audit.report.context import Context
+    from xai_audit.report.pen import Pen
 
 MOST_ROWS = 30
 
@@ -29,7 +32,11 @@ class Line:
 
 def forest_chart(context: Context, name: str, lines: Sequence[Line], axis: str) -> Image:
     """The answer filled, others open; the raw contrast as a cross below them all; a line at nothing."""
-    drawn = lines[:MOST_ROWS]
+    return context.sketch(name, paint_answers, (tuple(lines[:MOST_ROWS]), axis), forest_alt(context, lines))
+
+
+def paint_answers(pen: Pen, drawn: Sequence[Line], axis: str) -> Chart:
+    """The same, drawn."""
     with drawing(WIDTH, 0.65 + 0.25 * len(drawn)) as (figure, axes):
         axes.axvline(0.0, color=MUTED, lw=0.8, ls=(0, (4, 2)), zorder=1)
         for row, line in enumerate(drawn):
@@ -48,15 +55,15 @@ def forest_chart(context: Context, name: str, lines: Sequence[Line], axis: str) 
         axes.set_yticks(range(len(drawn)), [short(line.by, 34) for line in drawn])
         axes.set_ylim(len(drawn) - 0.4, -0.6)
         axes.set_xlabel(axis)
-        axes.xaxis.set_major_formatter(lambda tick, _: context.numbers.tick(tick, is_percent=False))
+        axes.xaxis.set_major_formatter(lambda tick, _: pen.numbers.tick(tick, is_percent=False))
         axes.tick_params(axis="y", labelcolor=INK)
         quiet(axes)
-        return Image(name, "image/svg+xml", svg(figure), forest_alt(context, lines))
+        return svg(figure)
 
 
 def forest_alt(context: Context, lines: Sequence[Line]) -> str:
     """Each line in words: what it is by, its number and its interval."""
-    return " ".join(_said(context, line) for line in lines)
+    return context.words.joined(_said(context, line) for line in lines)
 
 
 def _said(context: Context, line: Line) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from xai_audit.report.document import Image
+from xai_audit.report.document import Drawn, Image
 from xai_audit.report.figures import WIDTH
-from xai_audit.report.style import INK, drawing, svg_at_once
+from xai_audit.report.style import INK, drawing, svg
 
 SIZE, SMALLEST = 10.5, 7.0
 """Size of letters in points, and the smallest that is still read."""
@@ -26,7 +26,7 @@ def formula(name: str, text: str, alt: str) -> Image | None:
         axes.set_axis_off()
         for row, line in enumerate(lines):
             axes.text(0.0, row, f"${line}$", fontsize=size, color=INK, va="center", ha="left", parse_math=True)
-        return Image(name, "image/svg+xml", svg_at_once(figure), alt)
+        return Image(name, "image/svg+xml", Drawn.of(svg(figure)), alt)
 
 
 def _lines(text: str) -> list[str]:

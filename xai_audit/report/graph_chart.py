@@ -7,13 +7,15 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from xai_audit.report.context import Context
-from xai_audit.report.document import Image, Sentence
+from xai_audit.report.document import Chart, Image, Sentence
 from xai_audit.report.figures import WIDTH, short
-from xai_audit.report.style import BLUE, INK, MUTED, ORANGE, PALE, drawing, svg_at_once
+from xai_audit.report.style import BLUE, INK, MUTED, ORANGE, PALE, drawing, svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from xai_audit.report.context import Context
+    from xai_audit.report.pen import Pen
 
 Pair = tuple[str, str]
 RED = "#9c1c1c"
@@ -83,11 +85,12 @@ def graph_chart(context: Context, name: str, drawn: Drawn) -> Image:
     """The graph; one that was drawn before for the same report is used again."""
     known = context.drawn.get(drawn.key)
     if known is None:
-        known = context.drawn[drawn.key] = _chart(context, name, drawn)
+        known = context.drawn[drawn.key] = context.sketch(name, paint_graph, (drawn,), graph_alt(context, drawn))
     return known
 
 
-def _chart(context: Context, name: str, drawn: Drawn) -> Image:
+def paint_graph(pen: Pen, drawn: Drawn) -> Chart:
+    """The graph, drawn; the picture holds names alone."""
     columns = max(x for x, _ in drawn.places.values())
     rows = max(y for _, y in drawn.places.values()) - min(y for _, y in drawn.places.values())
     height = 0.66 + ROW * rows
@@ -105,7 +108,7 @@ def _chart(context: Context, name: str, drawn: Drawn) -> Image:
             _arc(axes, drawn, at, pair)
         for node in drawn.names:
             _node(axes, drawn, node, at[node])
-        return Image(name, "image/svg+xml", svg_at_once(figure), graph_alt(context, drawn))
+        return svg(figure)
 
 
 def _inches(drawn: Drawn, place: tuple[float, float], columns: float) -> tuple[float, float]:
@@ -225,7 +228,8 @@ def signs_of(context: Context, drawn: Drawn) -> Sentence:
         ("contradicted", drawn.contradicted), ("held", drawn.held), ("hedge", drawn.circled),
     ]  # fmt: skip
     words = [context.label(f"causal.legend.{key}") for key, any_ in present if any_]
-    return context.say("causal.graph.caption", signs="; ".join(words or [context.label("causal.legend.arrow")]))
+    signs = context.words.listed(words or [context.label("causal.legend.arrow")], "semicolon")
+    return context.say("causal.graph.caption", signs=signs)
 
 
 def graph_alt(context: Context, drawn: Drawn) -> str:
@@ -242,13 +246,13 @@ def graph_alt(context: Context, drawn: Drawn) -> str:
     ]  # fmt: skip
     for key, members in groups:
         if members:
-            named = ", ".join(drawn.names[node] for node in sorted(members))
+            named = context.words.listed(drawn.names[node] for node in sorted(members))
             said.append(context.label(f"causal.alt.{key}").format(names=named))
     for key, pairs in (("contradicted", drawn.contradicted), ("held", drawn.held)):
         if pairs:
-            listed = "; ".join(f"{drawn.names[a]} – {drawn.names[b]}" for a, b in pairs)
+            listed = context.words.listed([f"{drawn.names[a]} – {drawn.names[b]}" for a, b in pairs], "semicolon")
             said.append(context.label(f"causal.alt.{key}").format(names=listed))
-    return " ".join(said)
+    return context.words.joined(said)
 
 
 def read_pairs(pairs: Sequence[Sequence[str]]) -> tuple[Pair, ...]:

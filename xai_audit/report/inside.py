@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from xai_audit.evidence.records import Evidence, Value
+from xai_audit.evidence.records import Evidence
 from xai_audit.report.context import SPEC, Context, name, number
 from xai_audit.report.document import Sentence, Span
 from xai_audit.report.sections.privacy import without_ids
@@ -68,12 +68,7 @@ def layer_name(context: Context, path: str) -> str:
     """A layer by the name that the spec gives it, with its path."""
     layers = context.spec.model.layers if context.spec.model else {}
     named = next((key for key, layer in layers.items() if layer.path == path), None)
-    return path if named is None or named == path else f"{named} ({path})"
-
-
-def value_of(record: Evidence, measure: str, label: str = "") -> Value | None:
-    """A value of a record by name and label."""
-    return next((value for value in record.values if value.name == measure and value.label == label), None)
+    return path if named is None or named == path else context.words.bracketed(named, path)
 
 
 def kept_pictures(context: Context, record: Evidence, key: str = "pictures") -> Mapping[str, npt.NDArray[np.uint8]]:
@@ -87,7 +82,7 @@ def kept_pictures(context: Context, record: Evidence, key: str = "pictures") -> 
 
 def numbered(context: Context, numbers: Sequence[int], source: str) -> Sentence:
     """Numbers of units in a row; of many the first ones."""
-    listed = ", ".join(str(unit) for unit in numbers[:MOST_NUMBERS])
+    listed = context.words.listed(str(unit) for unit in numbers[:MOST_NUMBERS])
     return (number(listed + (" …" if len(numbers) > MOST_NUMBERS else ""), source),)
 
 
@@ -109,4 +104,4 @@ def ends(context: Context, measure: str, unit: str, part: Mapping[str, Any]) -> 
     if part.get("low") is None or part.get("high") is None:
         return text
     low, high = (write.value(measure, float(part[end]), unit) for end in ("low", "high"))
-    return f"{text} ({context.label('numbers.interval').format(low=low, high=high)})"
+    return context.words.bracketed(text, context.label("numbers.interval").format(low=low, high=high))

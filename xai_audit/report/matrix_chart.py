@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from xai_audit.report.context import Context
-from xai_audit.report.document import Image
+from xai_audit.report.document import Chart, Image
 from xai_audit.report.figures import short
 from xai_audit.report.style import INK, PALE, drawing, svg
+
+if TYPE_CHECKING:
+    from xai_audit.report.context import Context
+    from xai_audit.report.pen import Pen
 
 Pairs = Mapping[tuple[str, str], float]
 
 
 def matrix_chart(context: Context, name: str, names: Sequence[str], pairs: Pairs, alt: str) -> Image:
     """The lower triangle of a symmetric matrix from -1 to 1: shade and number; negative cells are hatched."""
+    return context.sketch(name, paint_matrix, (tuple(names), dict(pairs)), alt)
+
+
+def paint_matrix(pen: Pen, names: Sequence[str], pairs: Pairs) -> Chart:
+    """The same, drawn."""
     from matplotlib.patches import Rectangle
 
     size = len(names)
@@ -27,9 +36,9 @@ def matrix_chart(context: Context, name: str, names: Sequence[str], pairs: Pairs
                     hatch="////" if value is not None and value < 0 else None,
                 ))  # fmt: skip
                 if value is not None:
-                    text = context.numbers.value("rank_correlation", value, "share")
+                    text = pen.numbers.value("rank_correlation", value, "share")
                     is_dark = abs(value) > 0.55
-                    axes.text(column, row, text, ha="center", va="center", fontsize=6.5,
+                    axes.text(column, row, text, ha="center", va="center", fontsize=7,
                               color="white" if is_dark else INK)  # fmt: skip
         axes.set_xlim(-0.5, size - 1.5)
         axes.set_ylim(size - 0.5, 0.5)
@@ -39,7 +48,7 @@ def matrix_chart(context: Context, name: str, names: Sequence[str], pairs: Pairs
         axes.tick_params(length=0)
         for spine in axes.spines.values():
             spine.set_visible(False)
-        return Image(name, "image/svg+xml", svg(figure), alt)
+        return svg(figure)
 
 
 def _shade(share: float) -> tuple[float, float, float]:

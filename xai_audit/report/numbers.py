@@ -35,10 +35,14 @@ _FORMS: dict[str, Form] = {
     "skill": "unit",
     "completeness": "percent",
     "kappa": "unit",
+    "appraisers": "unit",
+    "reference_kappa": "unit",
+    "model_kappa": "unit",
     "concept_iou": "unit",
     "tcav_score": "unit",
     "concept_effect": "value",
     "split_stability": "unit",
+    "auroc_difference": "unit",
 }
 _FORM_OF_UNIT: dict[str, Form] = {
     "share": "percent",

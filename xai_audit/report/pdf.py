@@ -8,24 +8,19 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from io import BytesIO
-from typing import Any
+from html import unescape
 
 from xai_audit.errors import RenderError
+from xai_audit.report.collecting import few_collections
 from xai_audit.report.document import Report
+from xai_audit.report.forms import put_charts
 from xai_audit.report.html import page
+from xai_audit.report.pdf_finish import finish
+from xai_audit.report.sketches import Sketch
 
-_PDFUA = b"""<rdf:Description rdf:about="" xmlns:pdfuaid="http://www.aiim.org/pdfua/ns/id/"><pdfuaid:part>1</pdfuaid:part>\
-</rdf:Description><rdf:Description rdf:about="" xmlns:pdfaExtension="http://www.aiim.org/pdfa/ns/extension/" \
-xmlns:pdfaSchema="http://www.aiim.org/pdfa/ns/schema#" xmlns:pdfaProperty="http://www.aiim.org/pdfa/ns/property#">\
-<pdfaExtension:schemas><rdf:Bag><rdf:li rdf:parseType="Resource"><pdfaSchema:schema>PDF/UA identification schema\
-</pdfaSchema:schema><pdfaSchema:namespaceURI>http://www.aiim.org/pdfua/ns/id/</pdfaSchema:namespaceURI>\
-<pdfaSchema:prefix>pdfuaid</pdfaSchema:prefix><pdfaSchema:property><rdf:Seq><rdf:li rdf:parseType="Resource">\
-<pdfaProperty:name>part</pdfaProperty:name><pdfaProperty:valueType>Integer</pdfaProperty:valueType><pdfaProperty:category>internal\
-</pdfaProperty:category><pdfaProperty:description>Part of ISO 14289 that the file follows\
-</pdfaProperty:description></rdf:li></rdf:Seq></pdfaSchema:property></rdf:li></rdf:Bag>\
-</pdfaExtension:schemas></rdf:Description>"""
 _MISSING_GLYPH = re.compile(r"\.notdef glyph rendered for Unicode string unsupported by fonts: (.*)", re.DOTALL)
+_LINK = re.compile(r'<a [^>]*href="#([^"]+)"[^>]*>(.*?)</a>', re.DOTALL)
+_TAG = re.compile(r"<[^>]+>")
 _FONTS = {"en": "fonts-dejavu", "zh-CN": "fonts-noto-cjk"}
 
 
@@ -33,7 +28,13 @@ def render_pdf(report: Report, attachments: Mapping[str, bytes], when: datetime.
     """The report as PDF with files attached, dated `when`. Raises RenderError for anything WeasyPrint only logs."""
     described = {name: (name, data) for name, data in attachments.items()}
     described |= {csv.name: (csv.description, csv.data) for csv in report.attachments}
-    return finish(layout(page(report, "print"), described, when, report.language))
+    for image in report.images:
+        if isinstance(image.source, Sketch):
+            image.source.begin()
+    with few_collections():
+        html = page(report, "print")
+        drawn = put_charts(layout(html, described, when, report.language), report.images)
+        return finish(drawn, link_words(html))
 
 
 def layout(html: str, attachments: Mapping[str, tuple[str, bytes]], when: datetime.datetime, language: str) -> bytes:
@@ -50,7 +51,7 @@ def layout(html: str, attachments: Mapping[str, tuple[str, bytes]], when: dateti
             "ignore", ResourceWarning
         )  # WeasyPrint 70 leaves its colour profile to the garbage collector
         pdf = HTML(string=html, url_fetcher=URLFetcher(allowed_protocols=["data"])).write_pdf(
-            pdf_variant="pdf/a-3a", attachments=files
+            pdf_variant="pdf/a-3a", pdf_forms=True, attachments=files
         )
     _refuse(complaints, language)
     return bytes(pdf)
@@ -101,48 +102,9 @@ def _refuse(complaints: Sequence[str], language: str) -> None:
     )
 
 
-def finish(pdf: bytes) -> bytes:
-    """The PDF with the marks that WeasyPrint does not make; all editing ends here."""
-    import pikepdf
-
-    out = BytesIO()
-    with pikepdf.open(BytesIO(pdf)) as document:
-        root = document.Root
-        metadata = root.Metadata.read_bytes()
-        if metadata.count(b"</rdf:RDF>") != 1:
-            raise RenderError("report.pdf", "metadata of an unknown form", "one RDF block", "Report this fault.")
-        root.Metadata.write(metadata.replace(b"</rdf:RDF>", _PDFUA + b"</rdf:RDF>"))
-        root.ViewerPreferences = pikepdf.Dictionary(DisplayDocTitle=True)
-        if "/AF" in root:
-            root.AF = pikepdf.Array(_unique(root.AF))
-        if "/AcroForm" in root and "/NeedAppearances" in root.AcroForm:
-            del root.AcroForm["/NeedAppearances"]
-        _give_scope(root.StructTreeRoot, "/Row")
-        document.save(out, deterministic_id=True)
-    return out.getvalue()
-
-
-def _give_scope(element: Any, scope: str) -> None:
-    """Say of every header cell whether it heads a column or a row; WeasyPrint leaves a corner header untied."""
-    import pikepdf
-
-    kind = str(element.get("/S", ""))
-    scope = "/Column" if kind == "/THead" else scope
-    if kind == "/TH":
-        table = pikepdf.Dictionary(O=pikepdf.Name.Table, Scope=pikepdf.Name(scope))
-        element.A = pikepdf.Array([*_as_list(element.get("/A")), table])
-    for child in _as_list(element.get("/K")):
-        if isinstance(child, pikepdf.Dictionary) and "/S" in child:
-            _give_scope(child, scope)
-
-
-def _as_list(value: Any) -> list[Any]:
-    import pikepdf
-
-    if value is None:
-        return []
-    return list(value) if isinstance(value, pikepdf.Array) else [value]
-
-
-def _unique(entries: Any) -> list[Any]:
-    return list({entry.objgen: entry for entry in entries}.values())
+def link_words(html: str) -> dict[str, str]:
+    """The words of the first link to each place of a page."""
+    found: dict[str, str] = {}
+    for place, words in _LINK.findall(html):
+        found.setdefault(place, " ".join(unescape(_TAG.sub("", words)).split()))
+    return found

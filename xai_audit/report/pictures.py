@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from xai_audit.explain.shares import BORDER, CENTRE
 from xai_audit.report.context import Context
-from xai_audit.report.document import Image
+from xai_audit.report.document import Chart, Image
 from xai_audit.report.maps import Floats, Range, ShownMaps
+from xai_audit.report.pen import Pen
 from xai_audit.report.stamps import Stamp, stamped
 from xai_audit.report.style import INK, drawing, svg
 
@@ -184,7 +185,8 @@ def array_alt(context: Context, name: str, one: Floats, *, is_signed: bool) -> s
     )  # fmt: skip
     negative = float((one < 0).mean())
     if is_signed and negative > 0:
-        text += " " + context.label("alt.map_negative").format(share=context.numbers.value("area", negative, "share"))
+        below = context.label("alt.map_negative").format(share=context.numbers.value("area", negative, "share"))
+        text = context.words.joined((text, below))
     return text
 
 
@@ -200,6 +202,14 @@ def _third(place: int, length: int) -> int:
 
 def scale_image(context: Context, name: str, label: str, scale: Range) -> Image:
     """The colour scale of a method with its ends; `name` tells the picture from others."""
+    alt = context.label("alt.scale.signed" if scale.is_signed else "alt.scale.plain").format(
+        method=context.method_name(label), low=context.numbers.plain(scale.start), high=context.numbers.plain(scale.end)
+    )
+    return context.sketch(name, paint_scale, (scale,), alt)
+
+
+def paint_scale(pen: Pen, scale: Range) -> Chart:
+    """The same, drawn."""
     with drawing(2.05, 0.42) as (figure, axes):
         line = np.linspace(-1 if scale.is_signed else 0, 1, 128)
         strength = np.clip(np.abs(line) * 1.1, 0, 0.85)[:, None]
@@ -210,21 +220,23 @@ def scale_image(context: Context, name: str, label: str, scale: Range) -> Image:
                 [scale.start, 0], 0, 1, facecolor="none", edgecolor=INK, hatch="\\\\\\\\", linewidth=0, alpha=0.6
             )
         ticks = [scale.start, 0.0, scale.end] if scale.is_signed else [0.0, scale.end]
-        axes.set_xticks(ticks, [context.numbers.plain(tick) for tick in ticks])
+        axes.set_xticks(ticks, [pen.numbers.plain(tick) for tick in ticks])
         axes.set_yticks([])
         axes.tick_params(length=2, labelsize=7.5)
         axes.spines["left"].set_visible(False)
-        data = svg(figure)
-    alt = context.label("alt.scale.signed" if scale.is_signed else "alt.scale.plain").format(
-        method=context.method_name(label), low=context.numbers.plain(scale.start), high=context.numbers.plain(scale.end)
-    )
-    return Image(name, "image/svg+xml", data, alt)
+        return svg(figure)
 
 
 def legend_image(context: Context, name: str, *, is_signed: bool) -> Image:
     """A colour bar in words: what no colour, full colour and hatching mean, whatever the method."""
     keys = ("against", "nothing", "towards") if is_signed else ("nothing", "most")
     words = [context.label(f"gallery.legend.{key}") for key in keys]
+    alt = context.label("alt.legend").format(words=context.words.listed(words))
+    return context.sketch(name, paint_legend, (tuple(words), is_signed), alt)
+
+
+def paint_legend(pen: Pen, words: Sequence[str], is_signed: bool) -> Chart:
+    """The same, drawn."""
     with drawing(2.4, 0.42) as (figure, axes):
         start = -1.0 if is_signed else 0.0
         line = np.linspace(start, 1, 128)
@@ -239,5 +251,4 @@ def legend_image(context: Context, name: str, *, is_signed: bool) -> Image:
         axes.set_yticks([])
         axes.tick_params(length=2, labelsize=7.5)
         axes.spines["left"].set_visible(False)
-        data = svg(figure)
-    return Image(name, "image/svg+xml", data, context.label("alt.legend").format(words=", ".join(words)))
+        return svg(figure)

@@ -151,4 +151,6 @@ def _by_player(label: str, record: Evidence, arrays: Arrays, features: int) -> C
 def player_value(context: Context, rows: ExplainedRows, found: Contributions, case: str, player: int) -> str:
     """The value of a player on a case; of a group all its features' values."""
     values = rows.values[rows.places[case]]
-    return ", ".join(value_text(context, rows.features[place], values[place]) for place in found.members[player])
+    return context.words.listed(
+        value_text(context, rows.features[place], values[place]) for place in found.members[player]
+    )

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 from xai_audit.report.causal_cards import causal_sentences
 from xai_audit.report.causal_criteria import query_statement, query_what
 from xai_audit.report.concept_sentences import concept_sentences
-from xai_audit.report.context import FINDINGS, SPEC, Context, Part, cite, heading, joined, name, number, strong
+from xai_audit.report.context import FINDINGS, SPEC, Context, Part, cite, heading, name, number, strong
 from xai_audit.report.document import Sentence, Span
 from xai_audit.report.inside import OF_METHODS
 from xai_audit.report.numbers import SMALL_COUNT
 from xai_audit.report.sections.privacy import without_ids
+from xai_audit.report.told import told
 from xai_audit.report.trust_sentences import trust_sentence
 from xai_audit.report.trusted import state_of
-from xai_audit.verdict.lookup import OF_CONCEPTS, OF_SURROGATES
+from xai_audit.verdict.lookup import OF_CHALLENGERS, OF_CONCEPTS, OF_SURROGATES
 
 if TYPE_CHECKING:
     from xai_audit.evidence.records import Evidence
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 LONGEST_REASON = 110
 """Characters of a reason that the first page holds; the list of findings has all of it."""
+MOST_SLICES = 6
+"""Slices that the name of a step holds; of more it gives the count."""
 _WHY = frozenset({"straddles", "few_units", "chance", "vacuous"})
 """Reasons to be undecided that a sentence of their own explains."""
 _WITHOUT_NUMBER = frozenset({"not_run", "error"})
@@ -62,14 +65,14 @@ def criterion_sentences(context: Context, finding: Finding) -> tuple[Sentence, .
     return (*parts, verdict_sentence(context, finding))
 
 
-def brief_sentences(context: Context, finding: Finding) -> tuple[Sentence, ...]:
+def brief_sentences(context: Context, finding: Finding, alike: Sequence[Finding] = ()) -> tuple[Sentence, ...]:
     """What stands on the decision page: the statement alone; limit and reason are in the full list."""
-    evidence = context.say("finding.evidence_only", evidence=_evidence(finding))
+    evidence = context.say("finding.evidence_only", evidence=_evidence(context, finding))
     if finding.kind == "criterion":
         limit = context.say("finding.brief_limit", limit=limit_text(context, finding))
         return (statement(context, finding, brief=True), limit, evidence)
     if finding.kind == "step":
-        return (brief_step(context, finding), evidence)
+        return (brief_step(context, finding, alike), evidence)
     if finding.kind == "trust":
         return (trust_state(context, finding), evidence)
     if finding.kind == "concept":
@@ -97,7 +100,7 @@ def step_sentence(context: Context, finding: Finding, alike: Sequence[Finding] =
 
 def observation_sentence(context: Context, finding: Finding) -> tuple[Sentence, ...]:
     """Something about the data that no criterion asks for."""
-    return (context.say("finding.observation", detail=_detail(context, finding), evidence=_evidence(finding)),)
+    return (context.say("finding.observation", detail=_detail(context, finding), evidence=_evidence(context, finding)),)
 
 
 def trust_state(context: Context, finding: Finding) -> Sentence:
@@ -108,7 +111,7 @@ def trust_state(context: Context, finding: Finding) -> Sentence:
 
 
 def _evidence_alone(context: Context, finding: Finding) -> Sentence:
-    return context.say("finding.evidence_only", evidence=_evidence(finding))
+    return context.say("finding.evidence_only", evidence=_evidence(context, finding))
 
 
 def statement(context: Context, finding: Finding, *, brief: bool = False) -> Sentence:
@@ -158,7 +161,7 @@ def what(context: Context, finding: Finding) -> Sentence:
         key = "finding.what.method"
     elif getattr(finding, "compared_with", None) is not None:
         parts["reference"] = name(str(finding.compared_with))
-        key = "finding.what.compared"
+        key = "finding.what.challenger" if finding.measure in OF_CHALLENGERS else "finding.what.compared"
     elif finding.class_ is not None:
         parts["class_"] = name(finding.class_)
         key = "finding.what.class"
@@ -189,7 +192,7 @@ def found(context: Context, finding: Finding) -> Sentence:
 def _rest(context: Context, finding: Finding) -> Sentence:
     source, measure, form = source_of(finding), finding.measure or "", context.numbers
     cases: Part = number(form.group(finding.n), source) if finding.n is not None else ""
-    if finding.low is None or finding.high is None:
+    if finding.low is None or finding.high is None or (finding.query is None and finding.is_exact):
         return context.say("finding.rest.no_interval", cases=cases)
     return context.say(
         "finding.rest.interval",
@@ -260,15 +263,18 @@ def waiver_sentence(context: Context, finding: Finding) -> Sentence:
 
 def verdict_sentence(context: Context, finding: Finding) -> Sentence:
     """The verdict's word and the evidence."""
-    return context.say("finding.verdict", word=strong(context.verdict(finding.verdict)), evidence=_evidence(finding))
+    return context.say(
+        "finding.verdict", word=strong(context.verdict(finding.verdict)), evidence=_evidence(context, finding)
+    )
 
 
-def _evidence(finding: Finding) -> Sentence:
-    return joined([(cite(identifier),) for identifier in finding.evidence], ", ") or (Span(FINDINGS, FINDINGS),)
+def _evidence(context: Context, finding: Finding) -> Sentence:
+    return context.listed([(cite(identifier),) for identifier in finding.evidence]) or (Span(FINDINGS, FINDINGS),)
 
 
 def _detail(context: Context, finding: Finding) -> Span:
-    return Span(without_ids(context, finding.detail.strip().rstrip(".")), source_of(finding))
+    detail = told(finding.detail.strip(), context.language).rstrip(".。")
+    return Span(without_ids(context, detail), source_of(finding))
 
 
 def record_of(context: Context, finding: Finding) -> Evidence | None:
@@ -280,9 +286,25 @@ def _step_name(context: Context, finding: Finding, alike: Sequence[Finding]) -> 
     record = record_of(context, finding)
     if record is None:
         return (Span(finding.id, FINDINGS),)
-    slices = ", ".join(each.slice for each in alike if each.slice) or record.slice
+    slices = _slices(context, [each.slice for each in alike if each.slice]) or record.slice
     title = step_title(context, record.kind, record.subject, slices, record.method, record.mask)
     return (Span(heading(title), SPEC),)
+
+
+def _slices(context: Context, names: Sequence[str]) -> str:
+    """Slices in a row; of many the first ones and the count of the rest."""
+    said = context.words.listed(names[:MOST_SLICES])
+    if len(names) <= MOST_SLICES:
+        return said
+    more = context.numbers.count(len(names) - MOST_SLICES)
+    return context.words.plural("step.more_slices", len(names) - MOST_SLICES).format(slices=said, count=more)
+
+
+def _on(context: Context, what: str, part: str | None) -> str:
+    """Something with the slice that it was done on, where there is one."""
+    if part is None:
+        return what
+    return context.label("step.on_all" if part == "all" else "step.on").format(what=what, slice=part)
 
 
 def step_title(
@@ -292,13 +314,15 @@ def step_title(
     if kind == "explanation":
         return context.method_name(subject)
     if kind in OF_METHODS:
-        named = context.method_name(subject)
-        return f"{named} {context.label('step.on').format(slice=part)}" if part else named
-    measure = (
-        context.measure_name(subject) if context.words.has(f"measure.{subject}.name") else context.label(f"step.{kind}")
-    )
-    words = [measure]
-    words += [context.label("step.of").format(method=context.method_name(method))] if method else []
-    words += [context.label("step.inside").format(mask=mask)] if mask else []
-    words += [context.label("step.on").format(slice=part)] if part else []
-    return " ".join(words)
+        return _on(context, context.method_name(subject), part)
+    if kind == "causal_query":
+        return context.label("step.query").format(query=subject)
+    if kind == "challenger":
+        return _on(context, context.label("step.challenger_named").format(name=method), part)
+    is_named = context.words.has(f"measure.{subject}.name")
+    what = context.measure_name(subject) if is_named else context.label(f"step.{kind}")
+    if method:
+        what = context.label("step.of").format(what=what, method=context.method_name(method))
+    if mask:
+        what = context.label("step.inside").format(what=what, mask=mask)
+    return _on(context, what, part)

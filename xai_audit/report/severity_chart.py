@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xai_audit.report.causal_numbers import exact_text
-from xai_audit.report.context import Context
-from xai_audit.report.document import Image
+from xai_audit.report.document import Chart, Image
 from xai_audit.report.figures import WIDTH, short
 from xai_audit.report.style import BLUE, INK, MUTED, ORANGE, drawing, quiet, svg
+
+if TYPE_CHECKING:
+    from xai_audit.report.context import Context
+    from xai_audit.report.pen import Pen
 
 COLUMNS = 2
 LOOKS: tuple[tuple[str, str, str], ...] = (
@@ -37,6 +40,11 @@ class SeverityPanel:
 
 def severity_chart(context: Context, name: str, panels: Sequence[SeverityPanel], axis: str) -> Image:
     """Small multiples with bands."""
+    return context.sketch(name, paint_severity, (tuple(panels), axis), severity_alt(context, panels))
+
+
+def paint_severity(pen: Pen, panels: Sequence[SeverityPanel], axis: str) -> Chart:
+    """The same, drawn."""
     columns = min(COLUMNS, len(panels))
     lines = -(-len(panels) // columns)
     with drawing(WIDTH, 1.75 * lines + 0.4, nrows=lines, ncols=columns, squeeze=False) as (figure, places):
@@ -60,7 +68,7 @@ def severity_chart(context: Context, name: str, panels: Sequence[SeverityPanel],
             quiet(place, "both")
         handles, labels = places.flat[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=4, fontsize=7.5)
-        return Image(name, "image/svg+xml", svg(figure), severity_alt(context, panels))
+        return svg(figure)
 
 
 def severity_alt(context: Context, panels: Sequence[SeverityPanel]) -> str:
@@ -78,4 +86,4 @@ def severity_alt(context: Context, panels: Sequence[SeverityPanel]) -> str:
                     at_last=exact_text(context, float(last["level"])),
                 )
             )  # fmt: skip
-    return " ".join(said)
+    return context.words.joined(said)

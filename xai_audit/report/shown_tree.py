@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xai_audit.evidence.records import Evidence
-from xai_audit.report.context import Context, joined, name, number
+from xai_audit.report.context import Context, name, number
 from xai_audit.report.document import Sentence, Span
 from xai_audit.report.numbers import WITHHELD
 from xai_audit.report.sections.privacy import shown_counts
@@ -148,7 +148,7 @@ def way_words(context: Context, record: Evidence, way: Sequence[Step]) -> Senten
         by_feature.setdefault(entry["feature"], []).append((entry["test"], outcome))
     features = record.details["features"]
     parts = [_condition(context, record, features[place], tests) for place, tests in by_feature.items()]
-    return joined(parts, context.label("surrogate.and"))
+    return context.listed(parts, "and")
 
 
 def _condition(
@@ -185,7 +185,7 @@ def _category(
     key = "is" if held else "is_not"
     if not all(named):
         return context.say(f"surrogate.withheld.{key}", feature=who)
-    spans = joined([(name(category, record.id),) for category in named], context.label("surrogate.or"))
+    spans = context.listed([(name(category, record.id),) for category in named], "or")
     return context.say(f"surrogate.{key}", feature=who, category=spans)
 
 

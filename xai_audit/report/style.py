@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from xai_audit.errors import RenderError
+from xai_audit.report.document import Chart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,12 +30,14 @@ MARKS: dict[str, tuple[str, str, str]] = {
     "fail": ("X", "#9c1c1c", "full"),
     "inconclusive": ("D", "#8a5a00", "none"),
     "waived": ("s", "#5b4a8a", "none"),
-    "none": ("o", BLUE, "full"),
+    "none": ("o", BLUE, "none"),
 }
 """Marker, colour and fill of a verdict in a chart: the shape alone tells them apart."""
 
+CJK = ("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Noto Sans CJK JP", "Droid Sans Fallback")
+"""Families that have Chinese, of which the first is taken; of a collection of fonts matplotlib knows the first face."""
+
 _LOOK: Any = {
-    "font.family": "DejaVu Sans",
     "font.size": 8.0,
     "axes.edgecolor": MUTED,
     "axes.labelcolor": INK,
@@ -52,51 +60,117 @@ _LOOK: Any = {
     "text.parse_math": False,
     "legend.frameon": False,
     "hatch.linewidth": 0.6,
-    "svg.fonttype": "path",
-    "svg.hashsalt": "xai-audit",
     "path.simplify": True,
-    "figure.dpi": 100,
     "axes.unicode_minus": True,
 }
+
+
+@cache
+def cjk_fonts() -> tuple[str, ...]:
+    """Family of the system's Chinese font as matplotlib names it; none where there is none."""
+    from matplotlib import font_manager
+
+    known = {entry.name for entry in font_manager.fontManager.ttflist}
+    return tuple(name for name in CJK if name in known)[:1]
+
+
+def font_files() -> tuple[Path, ...]:
+    """The files that charts take their letters from."""
+    from matplotlib import font_manager
+
+    families = ("DejaVu Sans", *cjk_fonts())
+    found = [font_manager.findfont(font_manager.FontProperties(family=[name])) for name in families]
+    return tuple(Path(str(file)) for file in found)
+
+
+class Sized(Exception):
+    """How large a chart will be, in inches."""
+
+    def __init__(self, width: float, height: float) -> None:
+        super().__init__(width, height)
+        self.size = width, height
+
+
+_IS_SIZED = ContextVar("is_sized", default=False)
+
+
+def size_of(paint: Callable[[], object]) -> tuple[float, float]:
+    """Width and height in points of the chart that a function draws; it is left before anything is drawn."""
+    token = _IS_SIZED.set(True)
+    try:
+        paint()
+    except Sized as found:
+        return 72 * found.size[0], 72 * found.size[1]
+    finally:
+        _IS_SIZED.reset(token)
+    raise RenderError("a chart of the report", "no figure", "a painter that opens a drawing", "Report this fault.")
 
 
 @contextmanager
 def drawing(width: float, height: float, **layout: Any) -> Iterator[tuple[Figure, Any]]:
     """A figure of our look and its axes, sizes in inches; nothing global is left changed."""
+    if _IS_SIZED.get():
+        raise Sized(width, height)
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as NewFigure
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_LOOK)
-        figure = NewFigure(figsize=(width, height), layout="constrained")
+        matplotlib.rcParams.update({**_LOOK, "font.family": ["DejaVu Sans", *cjk_fonts()]})
+        figure = NewFigure(figsize=(width, height), dpi=72, layout="constrained")
         FigureCanvasAgg(figure)
         yield figure, figure.subplots(**layout)
 
 
-def svg(figure: Figure) -> bytes:
-    """The figure as SVG without a date or a tool's name."""
+def svg(figure: Figure) -> Chart:
+    """The figure drawn, for the browser and for print, without a date or a tool's name.
+
+    Its panels are arranged first, unless the figure has no layout. RenderError for a sign that no font has.
+    """
     import matplotlib
+    from matplotlib.backends.backend_mixed import MixedModeRenderer
 
-    out = io.BytesIO()
-    metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
-    with matplotlib.rc_context(_LOOK):
-        figure.savefig(out, format="svg", metadata=metadata, transparent=True)
-    return out.getvalue()
+    from xai_audit.report.arrange import arrange
+    from xai_audit.report.vector import RASTER_DPI, VectorRenderer, pdf_file, svg_file
+
+    width, height = (float(side) for side in figure.get_size_inches())
+    figure.dpi = 72
+    for ground in (figure.patch, *(axes.patch for axes in figure.axes)):
+        ground.set_alpha(0.0)
+    with matplotlib.rc_context(_LOOK), _no_missing_glyphs():
+        renderer = VectorRenderer(72 * width, 72 * height)
+        if isinstance(figure.get_layout_engine(), _constrained()):
+            figure.set_layout_engine(None)
+            arrange(figure, renderer)
+        mixed_mode: Any = MixedModeRenderer
+        mixed = mixed_mode(figure, width, height, RASTER_DPI, renderer)
+        figure.draw(mixed)
+    return Chart(svg_file(renderer.sheet), pdf_file(renderer.sheet))
 
 
-def svg_at_once(figure: Figure) -> bytes:
-    """The same of a figure whose parts stand where they were put: it is drawn once, and not first to be laid out."""
-    import matplotlib
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
+def _constrained() -> type:
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    out = io.BytesIO()
-    with matplotlib.rc_context(_LOOK):
-        figure.patch.set_alpha(0.0)
-        canvas: Any = FigureCanvasSVG(figure)
-        canvas.print_svg(out, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    return out.getvalue()
+    return ConstrainedLayoutEngine
+
+
+@contextmanager
+def _no_missing_glyphs() -> Iterator[None]:
+    """RenderError where matplotlib would only warn and draw a box."""
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        yield
+    missing = sorted({text for each in found if (text := str(each.message)).startswith("Glyph ")})
+    if missing:
+        raise RenderError(
+            "a chart of the report",
+            "; ".join(missing)[:400],
+            "a font for every sign",
+            "Install one: apt-get install fonts-noto-cjk for Chinese, fonts-noto-core for other scripts.",
+        )
+    for each in found:
+        warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
 
 
 def quiet(axes: Axes, grid: str = "x") -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from xai_audit.evidence.records import Value
-from xai_audit.report.context import FINDINGS, Context, Part, joined, number
+from xai_audit.report.context import FINDINGS, Context, Part, number
 from xai_audit.report.document import Sentence, Span
 from xai_audit.report.sections.privacy import without_ids
 from xai_audit.report.sections.quality import control_name, interval_text, limit_text, limits_of
@@ -29,8 +29,8 @@ def trust_sentence(context: Context, finding: Finding) -> Sentence:
     against = [reason for reason in found.reasons if reason.met != "met"] if found else []
     if found is not None and found.is_too_few:
         against = [reason for reason in against if reason.state == "weak"]
-        return joined([context.say("trust.why.few"), *_said(context, against)])
-    return joined(list(_said(context, against))) or context.say(f"trust.why.{state_of(finding)}")
+        return context.joined([context.say("trust.why.few"), *_said(context, against)])
+    return context.joined(list(_said(context, against))) or context.say(f"trust.why.{state_of(finding)}")
 
 
 def _said(context: Context, reasons: Sequence[Reason]) -> Iterator[Sentence]:
@@ -49,7 +49,7 @@ def _controls(context: Context, reasons: Sequence[Reason]) -> Iterator[Sentence]
     for key in CONTROLS:
         alike = [reason for reason in reasons if _result(reason) == key]
         if alike:
-            names = ", ".join(control_name(context, reason.label) for reason in alike)
+            names = context.words.listed(control_name(context, reason.label) for reason in alike)
             parts: dict[str, Part] = {"measure": context.measure_name(alike[0].measure)}
             parts["controls"] = Span(names, alike[0].evidence)
             parts |= {"cases": _cases(context, alike[0])} if key == "no_interval" else {}

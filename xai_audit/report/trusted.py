@@ -93,7 +93,7 @@ def below(context: Context, state: State, where: Sequence[str] = ()) -> Sentence
     """A state as it stands below a picture, with the slices that it comes from where they are not all cases."""
     if not where or state == "trusted":
         return context.say(f"trust.below.{state}")
-    return context.say(f"trust.below_on.{state}", slices=name(", ".join(where), FINDINGS))
+    return context.say(f"trust.below_on.{state}", slices=name(context.words.listed(where), FINDINGS))
 
 
 def marked(context: Context, picture: Picture, state: State, where: Sequence[str] = ()) -> Picture:
@@ -107,4 +107,4 @@ def marked(context: Context, picture: Picture, state: State, where: Sequence[str
 
 def listed(context: Context, methods: Sequence[str]) -> Sentence:
     """Names of methods in a row."""
-    return (Span(", ".join(context.method_name(method) for method in methods), SPEC),)
+    return (Span(context.words.listed(context.method_name(method) for method in methods), SPEC),)

@@ -53,3 +53,23 @@ def _date_from_text(value: object) -> object:
 
 
 Date = Annotated[datetime.date, BeforeValidator(_date_from_text, json_schema_input_type=datetime.date)]
+
+
+class Person(Strict):
+    """A named person and what they stand for."""
+
+    name: Name
+    """Full name."""
+    role: Name
+    """What the person answers for."""
+    date: Date | None = None
+    """When the person said so."""
+
+
+class Said(Strict):
+    """What a named person said; printed as theirs."""
+
+    text: Text
+    """The words."""
+    by: Person
+    """Who said so, in which role, and when."""

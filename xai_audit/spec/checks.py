@@ -7,20 +7,24 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from xai_audit.registry import LANGUAGES, MEASURE_GROUPS, MEASURES, METHODS, PARTS, MeasureEntry, PartEntry
 from xai_audit.spec import (
+    checks_automotive,
     checks_causal,
     checks_concept_limits,
     checks_concepts,
     checks_fairness,
+    checks_industrial,
     checks_masks,
+    checks_people,
     checks_quality,
     checks_reasons,
+    checks_sector,
     checks_segments,
     checks_shap,
     checks_surrogate,
     checks_tables,
 )
 from xai_audit.spec.base import Text
-from xai_audit.spec.messages import Mistake, did_you_mean, not_yet, one_of, unknown
+from xai_audit.spec.messages import Mistake, did_you_mean, one_of, unknown
 from xai_audit.spec.methods import (
     LayerMethod,
     MethodBase,
@@ -55,13 +59,14 @@ _OF_THE_WHOLE = (
     *("accuracy", "balanced_accuracy", "brier", "relevance_mass", "relevance_rank"),
     *(entry.name for entry in MEASURES if entry.group == "fairness"),
     *_PARTS,
+    "challenger",
+    "split_integrity",
 )
 """Measures that give one number for all classes, unless the task is multi_label."""
 _TAKEN = tuple(dict.fromkeys(key for entry in MEASURES for key in entry.takes))
 """Parameters that some measures take beside those that their needs bring."""
 _NEEDS_POSITIVE = ("sensitivity", "specificity")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
-_AUDIENCES = ("engineer",)
 
 
 def check(sections: Sections) -> list[Mistake]:
@@ -77,13 +82,17 @@ def check(sections: Sections) -> list[Mistake]:
         *(found for index, use in sections.methods.items() for found in _method(sections, index, use)),
         *(found for index, use in sections.measures.items() for found in _measure(sections, index, use)),
         *(found for index, criterion in sections.criteria.items() for found in _criterion(sections, index, criterion)),
+        *checks_automotive.check(sections),
         *checks_causal.check(sections),
         *checks_concepts.check(sections),
         *checks_concept_limits.check(sections),
         *checks_fairness.check(sections),
+        *checks_industrial.check(sections),
         *checks_masks.check(sections),
+        *checks_people.check(sections),
         *checks_quality.check(sections),
         *checks_reasons.check(sections),
+        *checks_sector.check(sections),
         *checks_segments.check(sections),
         *checks_shap.check(sections),
         *checks_surrogate.check(sections),
@@ -97,8 +106,6 @@ def _audit(sections: Sections) -> Iterator[Mistake]:
         return
     if sections.audit.owner is None and not sections.has("causal") and not sections.has("audit", "owner"):
         yield Mistake(("audit", "owner"), "no key `owner`", "`owner`, which is required", "Add `owner: ...`.")
-    if sections.audit.frameworks:
-        yield not_yet(("audit", "frameworks"), "audit.frameworks", at_key=True)
     if not sections.audit.languages:
         yield Mistake(("audit", "languages"), "an empty list", one_of(LANGUAGES), "Name a language, or remove the key.")
     for index, language in enumerate(sections.audit.languages):
@@ -116,9 +123,7 @@ def _report(sections: Sections) -> Iterator[Mistake]:
             yield Mistake(("report", name), "an empty list", "one entry or more", "Fill the list, or remove the key.")
         for index, entry in enumerate(entries):
             path: Path = ("report", name, index)
-            if name == "audience" and entry not in _AUDIENCES:
-                yield unknown(path, entry, _AUDIENCES, "", kind="audience")
-            elif entry in entries[:index]:
+            if entry in entries[:index]:
                 yield _twice(path, entry)
 
 
@@ -130,19 +135,24 @@ def _texts(sections: Sections) -> Iterator[Mistake]:
     """Texts that are blank, or lack a language that the report is written in."""
     languages = sections.audit.languages if sections.audit is not None else ()
     for path, text in _all_texts(sections):
-        if isinstance(text, str):
-            yield from _blank(text, path)
-            continue
-        for key, entry in text.items():
-            yield from _blank(entry, (*path, key))
-        for key in text:
-            if not _LANGUAGE.fullmatch(key):
-                fix = "A map of texts has languages as keys."
-                yield Mistake((*path, key), f"the key {quoted(key)}", "a language tag such as en", fix, at_key=True)
-        missing = [language for language in languages if language in LANGUAGES and language not in text]
-        if missing:
-            found = "no text in " + ", ".join(missing)
-            yield Mistake(path, found, "every language of audit.languages", f"Add `{missing[0]}: ...`.")
+        yield from blank_or_odd(path, text, languages)
+
+
+def blank_or_odd(path: Path, text: Text, languages: Sequence[str]) -> Iterator[Mistake]:
+    """A text that is blank, is under no language, or lacks a language that the report is written in."""
+    if isinstance(text, str):
+        yield from _blank(text, path)
+        return
+    for key, entry in text.items():
+        yield from _blank(entry, (*path, key))
+    for key in text:
+        if not _LANGUAGE.fullmatch(key):
+            fix = "A map of texts has languages as keys."
+            yield Mistake((*path, key), f"the key {quoted(key)}", "a language tag such as en", fix, at_key=True)
+    missing = [language for language in languages if language in LANGUAGES and language not in text]
+    if missing:
+        found = "no text in " + ", ".join(missing)
+        yield Mistake(path, found, "every language of audit.languages", f"Add `{missing[0]}: ...`.")
 
 
 def _blank(text: str, path: Path) -> Iterator[Mistake]:
@@ -155,6 +165,7 @@ def _all_texts(sections: Sections) -> Iterator[tuple[Path, Text]]:
     if sections.audit is not None:
         named += [(("audit", key), getattr(sections.audit, key)) for key in ("title", "intended_use", "not_for")]
         named += [(("audit", "limitations", index), text) for index, text in enumerate(sections.audit.limitations)]
+    named += checks_sector.texts(sections)
     if sections.data is not None:
         named.append((("data", "description"), sections.data.description))
     if sections.model is not None and isinstance(sections.model.input, TableInput):
@@ -167,6 +178,7 @@ def _all_texts(sections: Sections) -> Iterator[tuple[Path, Text]]:
             named.append(((*path, "waiver", "reason"), criterion.waiver.reason))
             named.append(((*path, "waiver", "scope"), criterion.waiver.scope))
     yield from ((path, text) for path, text in named if text is not None)
+    yield from checks_people.texts(sections)
 
 
 _VARIABLES_ALLOWED: tuple[Path, ...] = (
@@ -175,11 +187,14 @@ _VARIABLES_ALLOWED: tuple[Path, ...] = (
     ("data", "source", "file"),
     ("model", "weights", "file"),
 )
+_OF_MEASURES = (("units",), ("against", "table"))
+"""Keys of a measure that are paths."""
 
 
 def _is_a_path(path: Path) -> bool:
     """Whether the text here is the path of a file or folder that may lie anywhere."""
-    return path in _VARIABLES_ALLOWED or (path[:2] == ("data", "masks") and path[3:] == ("boxes",))
+    of_measure = path[:1] == ("measures",) and path[2:] in _OF_MEASURES
+    return path in _VARIABLES_ALLOWED or of_measure or (path[:2] == ("data", "masks") and path[3:] == ("boxes",))
 
 
 def _variables(value: object, path: Path) -> Iterator[Mistake]:
@@ -334,7 +349,7 @@ def _lists(sections: Sections) -> Iterator[Mistake]:
     uses: set[tuple[object, ...]] = set()
     for index, use in sections.measures.items():
         for name in MEASURE_GROUPS.get(use.use, (use.use,)):
-            identity = (name, use.positive, use.methods, use.mask, use.reference, use.slices)
+            identity = (name, use.positive, use.methods, use.mask, use.reference, use.slices, use.against)
             if identity in uses:
                 groups = [group for group, names in MEASURE_GROUPS.items() if name in names]
                 fix = f"Declare {name} once." + "".join(f" {group} stands for it too." for group in groups)
@@ -506,7 +521,7 @@ def _parameters(use: MeasureUse, entries: Sequence[MeasureEntry], path: Path) ->
     names = {entry.name for entry in entries}
     needs = {need for entry in entries for need in entry.needs}
     reads = {
-        "positive": bool(names & set(_WITH_POSITIVE)) or "reference" in needs,
+        "positive": bool(names & {*_WITH_POSITIVE, "challenger"}) or "reference" in needs,
         "reference": "reference" in needs,
         "slices": "reference" in needs,
         "threshold": "operating_point" in needs,
@@ -572,8 +587,6 @@ def _criterion(sections: Sections, index: int, criterion: Criterion) -> Iterator
         return
     if criterion.slice not in slices and are_known:
         yield unknown((*path, "slice"), criterion.slice, slices, "Add the slice under `slices:` or correct the name.")
-    if criterion.clauses:
-        yield not_yet((*path, "clauses"), "criteria.clauses", at_key=True)
     classes = _classes(sections)
     if classes is not None and criterion.asked not in checks_concept_limits.OF_CONCEPTS:
         yield from _class(classes, criterion.class_, (*path, "class"))
@@ -620,7 +633,7 @@ def _criterion_measure(sections: Sections, criterion: Criterion, path: Path) -> 
     if entry.group == "localisation":
         yield from _where_it_looks(sections, criterion, path)
         return
-    if entry.group in ("surrogate", "quality", "concept"):
+    if entry.group in ("surrogate", "quality", "concept", "challenger"):
         return
     for key in ("method", "mask"):
         if getattr(criterion, key) is not None:

@@ -11,12 +11,26 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from xai_audit.clauses.packs import clauses_by_id, pack_names
 from xai_audit.registry import LANGUAGES, MEASURE_GROUPS, MEASURES, PARTS
-from xai_audit.spec import base, causal, methods, schema, tables
+from xai_audit.spec import (
+    base,
+    causal,
+    challenger,
+    methods,
+    people,
+    schema,
+    sector_automotive,
+    sector_finance,
+    sector_industrial,
+    sector_medical,
+    tables,
+)
 from xai_audit.spec.base import Strict
 from xai_audit.spec.schema import AuditSpec
 
-_GRAMMAR = (base, tables, causal, methods, schema)
+_SECTORS = (sector_medical, sector_finance, sector_automotive, sector_industrial)
+_GRAMMAR = (base, tables, causal, methods, people, challenger, *_SECTORS, schema)
 """Modules whose classes are parts of the grammar."""
 _NOT_IN_YAML = re.compile("[\x7f-\xa0\u2028\u2029\ufeff\ufffe\uffff]")
 """What JSON may hold as it is and YAML may not, or would fold."""
@@ -29,9 +43,14 @@ def normalised(spec: AuditSpec) -> dict[str, Any]:
     return plain
 
 
+BESIDE_THE_RUN = ("statements", "actions")
+"""What people say and undertake: kept in a file of its own, since it may grow without a new run."""
+
+
 def normalised_text(spec: AuditSpec) -> str:
-    """The normalised spec as canonical JSON: sorted keys, one value a line; it is YAML too."""
-    return _canonical(normalised(spec))
+    """The normalised spec as canonical JSON: sorted keys, one value a line; it is YAML too. What people say is not in
+    it: nothing of the run depends on that."""
+    return _canonical({key: value for key, value in normalised(spec).items() if key not in BESIDE_THE_RUN})
 
 
 def _plain(value: object) -> object:
@@ -106,8 +125,8 @@ def _close_enums(definitions: Mapping[str, dict[str, Any]]) -> None:
     judged = [entry.name for entry in MEASURES if entry.unit != "cases"] + [part.name for part in PARTS]
     criterion["properties"]["measure"] |= {"enum": judged}
     audit["languages"]["items"] |= {"enum": list(LANGUAGES)}
-    definitions["ReportSpec"]["properties"]["audience"]["items"] |= {"enum": ["engineer"]}
-    audit["frameworks"]["maxItems"] = criterion["properties"]["clauses"]["maxItems"] = 0
+    audit["frameworks"]["items"] |= {"enum": list(pack_names())}
+    criterion["properties"]["clauses"]["items"] |= {"enum": sorted(clauses_by_id())}
     criterion["oneOf"] = [{"required": [limit]} for limit in ("at_least", "at_most", "between")]
     definitions["Filter"] |= {"minProperties": 1, "maxProperties": 1}
 

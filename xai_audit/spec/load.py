@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from xai_audit.errors import Problem, SpecErrors
 from xai_audit.spec.checks import check
 from xai_audit.spec.messages import Mistake, translate
+from xai_audit.spec.people_file import Declared, declared_in
 from xai_audit.spec.schema import AuditSpec
 from xai_audit.spec.sections import from_spec, read_sections
 from xai_audit.spec.yaml_nodes import BAD, MAXIMUM_BYTES, Positions, compose, in_order, read_text, too_large
@@ -24,6 +25,8 @@ class LoadedSpec:
     path: Path
     text: bytes
     lines: Positions
+    people: Declared = field(default_factory=Declared)
+    """What people say according to the spec, or to the file that it names."""
 
     @property
     def folder(self) -> Path:
@@ -42,7 +45,8 @@ def load_spec(path: Path) -> LoadedSpec:
         data = path.read_bytes()
     except (OSError, ValueError) as error:
         raise SpecErrors((_unreadable(path, error),)) from None
-    return load_text(data, path)
+    loaded = load_text(data, path)
+    return replace(loaded, people=declared_in(loaded.spec, loaded.folder))
 
 
 def load_text(data: bytes, path: Path) -> LoadedSpec:

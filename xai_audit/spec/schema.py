@@ -17,21 +17,30 @@ from pydantic import (
 )
 
 from xai_audit import registry
-from xai_audit.spec.base import Date, Fault, FiniteFloat, Identifier, Name, Scalar, Sha256, Share, Strict, Text, whole
+from xai_audit.spec.base import (
+    Date,
+    Fault,
+    FiniteFloat,
+    Identifier,
+    Name,
+    Person,
+    Said,
+    Scalar,
+    Sha256,
+    Share,
+    Strict,
+    Text,
+    whole,
+)
 from xai_audit.spec.causal import Causal
+from xai_audit.spec.challenger import Challenger
 from xai_audit.spec.methods import Background, Baseline, ConceptEntry, Layout, Method
+from xai_audit.spec.people import ActionEntry, Statements
+from xai_audit.spec.sector_automotive import Automotive
+from xai_audit.spec.sector_finance import Finance
+from xai_audit.spec.sector_industrial import Industrial
+from xai_audit.spec.sector_medical import Medical
 from xai_audit.spec.tables import MissingCodes, TableInput, TableSource, kind_of_input
-
-
-class Person(Strict):
-    """A named person and what they stand for."""
-
-    name: Name
-    """Full name."""
-    role: Name
-    """What the person answers for."""
-    date: Date | None = None
-    """When the person said so."""
 
 
 class Audit(Strict):
@@ -51,7 +60,17 @@ class Audit(Strict):
     languages: tuple[str, ...] = ("en",)
     """Languages of the report."""
     frameworks: tuple[str, ...] = ()
-    """Ids of clause packs; not available yet."""
+    """Ids of clause packs, whose clauses the report maps; `xai-audit clauses` lists them."""
+    misuse: tuple[Text, ...] = ()
+    """Misuse that can be foreseen; printed as the owner's words."""
+    users: tuple[Text, ...] = ()
+    """Who uses the model, and what they know; printed as the owner's words."""
+    legal_class: Said | None = None
+    """The legal class of the use, as a named person states it; the tool never decides it."""
+    distribution: tuple[Text, ...] = ()
+    """Who receives the report."""
+    valid_until: Date | None = None
+    """Last day on which the report may be relied on; after it `xai-audit status` calls it stale."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of everything random; same seed, same evidence."""
 
@@ -423,6 +442,23 @@ class Border(Strict):
 Mask = str | tuple[str, str, str, str] | Boxes | Outside | Border
 
 
+class Appraisers(Strict):
+    """Repeated ratings of some cases by people: a measurement-system or reader study, one rating a row."""
+
+    table: str
+    """CSV or parquet table."""
+    case: Name
+    """Its column with the id of the case."""
+    appraiser: Name
+    """Its column with the name of who rated."""
+    rating: Name
+    """Its column with the class that was given."""
+    trial: Name | None = None
+    """Its column with the number of the trial; without one nobody may rate a case twice."""
+    show_names: bool = False
+    """Whether people are named; else they are numbered A1, A2, in evidence and report."""
+
+
 class Data(Strict):
     """The cases under audit."""
 
@@ -444,6 +480,8 @@ class Data(Strict):
     training: str | None = None
     """A folder of the training images, a CSV or parquet table of the training rows, or a text file with one digest a
     line (sha256, then of an image optionally dhash and name)."""
+    appraisers: Appraisers | None = None
+    """Ratings of some of the cases by people, for the measure `appraisers`."""
     description: Text | None = None
     licence: str | None = None
     """Licence of the data; printed."""
@@ -517,6 +555,17 @@ class MeasureUse(Strict):
     """For pointing_game: pixels around the mask that still count; default 15."""
     top: Annotated[FiniteFloat, Field(gt=0, lt=1)] | None = None
     """For agreement: share of the highest places that are compared; default 0.1."""
+    against: Challenger | None = None
+    """For challenger: what the model is compared with; default: the rule that always answers the commonest label."""
+    units: str | None = None
+    """For split_integrity: a text file with the units of the training data (patients, modules), one a line."""
+    rounding: Annotated[FiniteFloat, Field(ge=0, le=1)] | None = None
+    """For split_integrity of a table: rows look alike whose numbers all differ by no more than this many standard
+    deviations; default 0.01."""
+    window: Annotated[int, Field(ge=30)] | None = None
+    """For drift_baseline: cases in one window of monitoring; default 500."""
+    alpha: Annotated[FiniteFloat, Field(gt=0, lt=0.5)] | None = None
+    """For drift_baseline: share of windows without any change that a trigger goes off in; default 0.01."""
 
 
 def _measure_from_name(value: object) -> object:
@@ -580,7 +629,7 @@ class Criterion(Strict):
     set_by: Person | None = None
     """Who set the limit, and when."""
     clauses: tuple[str, ...] = ()
-    """Ids of clauses; not available yet."""
+    """Ids of clauses of the packs under audit.frameworks that the criterion speaks to."""
     waiver: Waiver | None = None
     """A decision to live with it until a date."""
 
@@ -659,13 +708,16 @@ class Reasons(Strict):
     """Most decisions; default: every adverse one."""
 
 
+Audience = Literal["decision", "reviewer", "engineer"]
+
+
 class ReportSpec(Strict):
     """Which files the report is written as."""
 
     formats: Annotated[tuple[Literal["html", "pdf"], ...], Field(min_length=1)] = ("html", "pdf")
     """Files to write."""
-    audience: tuple[str, ...] = ("engineer",)
-    """Role views; engineer shows everything."""
+    audience: tuple[Audience, ...] = ("engineer",)
+    """Role views: decision (the pages that are signed), reviewer (all but long tables), engineer (everything)."""
 
 
 def _unique(entries: tuple[Any, ...], key: str) -> None:
@@ -751,8 +803,20 @@ class AuditSpec(Strict):
     """Reason codes for adverse decisions on a table."""
     criteria: Annotated[tuple[Criterion, ...], AfterValidator(_unique_ids)] = ()
     """Limits set beforehand; each gives one verdict."""
+    statements: Statements = ()
+    """What named people say, or the name of a file beside the spec that holds it; never part of the run's id."""
+    actions: tuple[ActionEntry, ...] = ()
+    """Who does what about a finding, and by when; never part of the run's id."""
     report: ReportSpec = ReportSpec()
     """Files to write."""
+    medical: Medical | None = None
+    """What a medical audit declares: operating point, groups, reference standard, change plan."""
+    finance: Finance | None = None
+    """What a finance audit declares: inventory, soundness, challenger, conditions of use, independence."""
+    automotive: Automotive | None = None
+    """What an automotive audit declares: item, operating domain, hazards, argument, indicators."""
+    industrial: Industrial | None = None
+    """What an industrial audit declares: part, defects, stations, control plan, reaction plan."""
 
     @field_validator("methods")
     @classmethod

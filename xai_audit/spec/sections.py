@@ -12,6 +12,7 @@ from xai_audit.registry import METHODS
 from xai_audit.spec.causal_parts import CausalParts, parts_of, read_parts
 from xai_audit.spec.messages import Mistake, did_you_mean, translate, unknown
 from xai_audit.spec.methods import Concept, Method, MethodBase
+from xai_audit.spec.people import ActionEntry, StatementEntry
 from xai_audit.spec.pieces import Part, read_part
 from xai_audit.spec.schema import (
     Audit,
@@ -29,6 +30,10 @@ from xai_audit.spec.schema import (
     Trust,
     with_defaults_of,
 )
+from xai_audit.spec.sector_automotive import Automotive
+from xai_audit.spec.sector_finance import Finance
+from xai_audit.spec.sector_industrial import Industrial
+from xai_audit.spec.sector_medical import Medical
 from xai_audit.spec.yaml_nodes import Path, shown
 
 METHOD_MODELS: dict[str, type[MethodBase]] = {
@@ -57,6 +62,12 @@ class Sections:
     criteria: dict[int, Criterion] = field(default_factory=dict)
     meant: dict[str, str] = field(default_factory=dict)
     """Sections that stand under a misspelt key: their names count, lest one slip bring a second message."""
+    medical: Medical | None = None
+    finance: Finance | None = None
+    automotive: Automotive | None = None
+    industrial: Industrial | None = None
+    statements: dict[int, StatementEntry] = field(default_factory=dict)
+    actions: dict[int, ActionEntry] = field(default_factory=dict)
 
     def has(self, *path: str | int) -> bool:
         """The file holds this path, readable or not."""
@@ -105,6 +116,12 @@ def from_spec(spec: AuditSpec, raw: Mapping[str, Any]) -> Sections:
         dict(enumerate(spec.methods)),
         dict(enumerate(spec.measures)),
         dict(enumerate(spec.criteria)),
+        medical=spec.medical,
+        finance=spec.finance,
+        automotive=spec.automotive,
+        industrial=spec.industrial,
+        statements={} if isinstance(spec.statements, str) else dict(enumerate(spec.statements)),
+        actions=dict(enumerate(spec.actions)),
     )
 
 
@@ -129,6 +146,13 @@ def read_sections(raw: Mapping[str, Any]) -> tuple[Sections, list[Mistake]]:
     sections.methods = {index: with_defaults_of(method, sections.model) for index, method in found.items()}
     sections.measures = _list(MeasureUse, raw, "measures", mistakes, short="use")
     sections.criteria = _list(Criterion, raw, "criteria", mistakes)
+    if not isinstance(raw.get("statements"), str):
+        sections.statements = _list(StatementEntry, raw, "statements", mistakes)
+    sections.actions = _list(ActionEntry, raw, "actions", mistakes)
+    sections.medical = _one(Medical, raw, "medical", mistakes)
+    sections.finance = _one(Finance, raw, "finance", mistakes)
+    sections.automotive = _one(Automotive, raw, "automotive", mistakes)
+    sections.industrial = _one(Industrial, raw, "industrial", mistakes)
     return sections, mistakes
 
 

@@ -51,6 +51,10 @@ class Feature(Strict):
     missing_flag: bool = False
     """Give the model one more column, 1 where the value is missing."""
 
+    def __hash__(self) -> int:
+        """By the column alone: a title may be a map of languages, which has no hash."""
+        return hash(self.column)
+
     @model_validator(mode="after")
     def _each_category_once(self) -> Self:
         for index, name in enumerate(self.categories or ()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from xai_audit.evidence.records import Evidence
 Entry = Mapping[str, Any]
 NAMED = 3
 """Most things that a sentence names."""
+MOST_DECIMALS = 6
 
 
 def contradicted_in_words(entry: Entry) -> str:
@@ -116,6 +118,13 @@ def number_of(value: Any) -> str:
     return f"{float(value):.3g}".replace("-", "−")
 
 
+def decimals_for(half: float) -> int:
+    """Decimals that show two digits of half an interval; the report writes its numbers by the same rule."""
+    if not math.isfinite(half) or half <= 0:
+        return MOST_DECIMALS
+    return min(MOST_DECIMALS, max(0, 1 - math.floor(math.log10(half))))
+
+
 def _with_interval(entry: Entry, key: str = "estimate") -> str:
     if entry.get(key) is None:
         return "no number"
@@ -124,7 +133,9 @@ def _with_interval(entry: Entry, key: str = "estimate") -> str:
         return number_of(entry[key])
     if float(low) == float(high):
         return f"{number_of(entry[key])}, exact under the stated law"
-    return f"{number_of(entry[key])} (interval {number_of(low)} to {number_of(high)})"
+    places = decimals_for((float(high) - float(low)) / 2)
+    value, below, above = (f"{float(each):.{places}f}".replace("-", "−") for each in (entry[key], low, high))
+    return f"{value} (interval {below} to {above})"
 
 
 def _bare(text: Any) -> str:

@@ -15,7 +15,7 @@ from xai_audit.verdict.concept_claims import weighed
 from xai_audit.verdict.enough import numbered, with_few_units, with_too_few
 from xai_audit.verdict.findings import Finding, Verdict
 from xai_audit.verdict.limits import Limit, compare, limit_of, p_against
-from xai_audit.verdict.lookup import OF_CONCEPTS, Found, Missing, look_up, stored_draws
+from xai_audit.verdict.lookup import OF_CHALLENGERS, OF_CONCEPTS, Found, Missing, look_up, stored_draws
 from xai_audit.verdict.query_criteria import assess_query
 from xai_audit.verdict.stored import fault_of, interval_at
 from xai_audit.verdict.trust import Trusted, failed_explanation
@@ -113,14 +113,17 @@ def _blank(criterion: Criterion, limit: Limit, verdict: Verdict, reason: str, de
 
 
 def _with_numbers(finding: Finding, value: Value, interval: Interval | None) -> Finding:
-    is_part = registry.part(finding.measure or "") is not None  # its label is the slice that it is compared with
+    asked = finding.measure or ""
+    is_part = registry.part(asked) is not None or asked in OF_CHALLENGERS  # its label is what it is compared with
     is_class = not is_part and finding.measure not in OF_CONCEPTS  # whose labels name the concept
     return numbered(
         finding,
         value,
         interval,
         class_=finding.class_ or (value.label or None if is_class else None),
-        compared_with=value.label if is_part else None,
+        compared_with=value.label or None if is_part else None,
+        is_exact=value.interval == "exact",
+        method=None if asked in OF_CHALLENGERS else finding.method,
     )
 
 

@@ -14,9 +14,14 @@ from xai_audit.evidence.records import Evidence, StepKind, Value
 from xai_audit.spec.schema import Criterion
 from xai_audit.verdict.stored import Draws
 
-MEASURE_KINDS = ("performance", "calibration", "localisation", "fairness", "quality")
+MEASURE_KINDS = (
+    "performance", "calibration", "localisation", "fairness", "quality", "challenger", "split_integrity", "sorting",
+    "appraisers",
+)  # fmt: skip
 OF_SURROGATES = tuple(entry.name for entry in registry.MEASURES if entry.group == "surrogate")
 """Measures that the step of a surrogate gives, whose subject is the tree's name."""
+OF_CHALLENGERS = ("challenger", "auroc_difference")
+"""Measures whose record names, as its method, what the model is compared with."""
 OF_CONCEPTS: dict[str, StepKind] = {
     "concept_iou": "dissection",
     "tcav_score": "tcav",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from xai_audit.clauses.packs import Clause
+from xai_audit.verdict.evidence_kinds import NOT_MEASURED
 from xai_audit.verdict.findings import Finding
+from xai_audit.verdict.people import Statement
 
 Status = Literal[
     "evidence_attached",
@@ -19,19 +20,6 @@ Status = Literal[
     "not_assessed",
     "not_applicable",
 ]
-
-
-@dataclass(frozen=True)
-class Statement:
-    """What a named person says about a clause."""
-
-    clause: str
-    author: str
-    role: str
-    date: datetime.date
-    text: str
-    answer: Literal["yes", "no", "not_applicable"] | None = None
-    """A tick box; not_applicable needs its reason in the text."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +37,21 @@ class Standing:
     statements: tuple[Statement, ...]
     """In the order in which they were made; the last one counts."""
 
+    @property
+    def not_given(self) -> tuple[str, ...]:
+        """Missing kinds that another run of this tool could give."""
+        return tuple(kind for kind in self.missing if kind not in NOT_MEASURED)
+
+    @property
+    def not_measured(self) -> tuple[str, ...]:
+        """Missing kinds that no run gives: somebody has to measure them with other means."""
+        return tuple(kind for kind in self.missing if kind in NOT_MEASURED)
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether a person has still to answer for it: its tick box is empty."""
+        return self.clause.human_statement_needed and not self.statements
+
 
 def standing_of(
     clause: Clause,
@@ -61,7 +64,7 @@ def standing_of(
 
     `present` gives the ids of records by kind of evidence, `linked` the clauses that each criterion names, by its id.
     """
-    own = tuple(one for one in statements if one.clause == clause.id)
+    own = tuple(one for one in statements if one.about == clause.id)
     missing = tuple(kind for kind in clause.evidence if not present.get(kind))
     evidence = tuple(dict.fromkeys(record for kind in clause.evidence for record in present.get(kind, ())))
     criteria = tuple(one for one in findings if one.kind == "criterion" and clause.id in linked.get(one.id, ()))
@@ -78,7 +81,7 @@ def _status(
 ) -> Status:
     latest = statements[-1] if statements else None
     is_more = clause.coverage != "placeholder"
-    if latest is not None and latest.answer == "not_applicable" and latest.text.strip():
+    if latest is not None and latest.answer == "not_applicable" and latest.is_reasoned:
         return "not_applicable"
     if is_more and not evidence:
         return "not_assessed"

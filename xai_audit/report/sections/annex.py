@@ -6,10 +6,12 @@ from typing import Any
 
 from xai_audit.evidence.canonical import canonical
 from xai_audit.evidence.records import Evidence
-from xai_audit.report.context import MANIFEST, SPEC, Context, joined, name, number
+from xai_audit.report.catalogue import SOURCE, load_catalogue
+from xai_audit.report.context import MANIFEST, SPEC, Context, name, number
 from xai_audit.report.document import Block, Facts, Glossary, Group, Prose, Sentence, Span, Table, Term
 from xai_audit.report.inside import KINDS
 from xai_audit.report.sections.causal_demoted import demoted
+from xai_audit.report.sections.statements import earlier
 from xai_audit.report.sentences import step_title
 from xai_audit.report.tables import Row, cell, columns_of
 
@@ -28,6 +30,7 @@ def section(context: Context, used: str) -> tuple[Block, ...]:
         Group(context.label("annex.digests_title"), "digests", (_digests(context), _files(context))),
         Group(context.label("annex.parameters_title"), "parameters", _parameters(context)),
         *demoted(context),
+        *earlier(context),
         Group(context.label("annex.attachments_title"), "attachments", (Prose((context.say("annex.attachments"),)),)),
         Group(context.label("annex.glossary_title"), "glossary", (glossary(context, used),)),
     )
@@ -65,10 +68,10 @@ def _run(context: Context) -> Facts:
     rows: list[tuple[str, Sentence]] = [
         ("started", (number(context.time(manifest["started"]), MANIFEST),)),
         ("ended", (number(context.time(manifest["ended"]), MANIFEST),)),
-        ("device", (name(f"{manifest['device']}, {manifest['precision']}", MANIFEST),)),
+        ("device", (name(context.words.listed((manifest["device"], manifest["precision"])), MANIFEST),)),
         ("threads", (number(str(manifest.get("threads", "–")), MANIFEST),)),
         ("seed", (number(str(manifest["seed"]), MANIFEST),)),
-        ("git", (name(str(git["commit"]), MANIFEST), Span(f", {dirty}")) if git else context.say("none.git")),
+        ("git", context.listed((name(str(git["commit"]), MANIFEST), dirty)) if git else context.say("none.git")),
     ]  # fmt: skip
     return Facts(
         tuple((context.label(f"annex.row.{key}"), text) for key, text in rows), context.label("annex.run_caption")
@@ -102,7 +105,7 @@ def _digests(context: Context) -> Table:
     for part, entry in manifest["data"]["slices"].items():
         rows.append(
             (
-                cell((Span(context.label("annex.slice")), Span(" "), name(part))),
+                cell(context.say("annex.slice_of", slice=name(part))),
                 cell(name(str(entry["digest"]), MANIFEST)),
             )
         )
@@ -122,7 +125,7 @@ def _parameters(context: Context) -> tuple[Block, ...]:
     rows: list[Row] = [
         (
             cell(Span(_of_step(context, record), SPEC)),
-            cell(_settings(record.details, record.id)),
+            cell(_settings(context, record.details, record.id)),
             cell(name(record.id, record.id)),
         )
         for record in records
@@ -130,7 +133,7 @@ def _parameters(context: Context) -> tuple[Block, ...]:
     rows += [
         (
             cell(context.measure_name(use.use)),
-            cell(_settings({"parameters": use.model_dump(exclude_none=True, exclude={"use"})}, SPEC)),
+            cell(_settings(context, {"parameters": use.model_dump(exclude_none=True, exclude={"use"})}, SPEC)),
             cell(name(SPEC)),
         )
         for use in context.spec.measures
@@ -148,14 +151,15 @@ def _of_step(context: Context, record: Evidence) -> str:
     named = context.method_name(record.subject)
     if record.kind != "concept_effect":
         return named
-    return f"{context.label('step.concept_effect')} {context.label('step.of').format(method=named)}"
+    return context.label("step.of").format(what=context.label("step.concept_effect"), method=named)
 
 
-def _settings(details: dict[str, Any], source: str) -> Sentence:
+def _settings(context: Context, details: dict[str, Any], source: str) -> Sentence:
     settings = {**details.get("parameters", {}), **({"target": details["target"]} if details.get("target") else {})}
-    parts = [(Span(f"{key}: {_text(value)}", source, kind="name"),) for key, value in sorted(settings.items())]
+    shown = [context.words.named(key, _text(value)) for key, value in sorted(settings.items())]
+    parts = [(Span(each, source, kind="name"),) for each in shown]
     warnings = [(Span(str(text), source),) for text in details.get("warnings", [])]
-    return joined([*parts, *warnings], "; ") or (Span("–"),)
+    return context.listed([*parts, *warnings], "semicolon") or (Span("–"),)
 
 
 def _text(value: Any) -> str:
@@ -166,8 +170,15 @@ def glossary(context: Context, used: str) -> Glossary:
     """The entries whose word, or a form of it, stands in the report."""
     text = used.lower()
     terms = [
-        Term(f"term-{key}", context.label(f"glossary.{key}.name"), context.label(f"glossary.{key}.meaning"))
+        _term(context, key)
         for key in context.words.under("glossary")
         if any(form.strip().lower() in text for form in context.label(f"glossary.{key}.forms").split(","))
     ]
-    return Glossary(tuple(sorted(terms, key=lambda term: term.name.lower())))
+    return Glossary(tuple(sorted(terms, key=lambda term: context.words.in_order(term.name))))
+
+
+def _term(context: Context, key: str) -> Term:
+    """A word and its meaning; in another language the English word stands beside it."""
+    word, english = (words.text(f"glossary.{key}.name") for words in (context.words, load_catalogue(SOURCE)))
+    meaning = context.label(f"glossary.{key}.meaning")
+    return Term(f"term-{key}", word, meaning, "" if english.lower() == word.lower() else english)

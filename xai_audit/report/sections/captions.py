@@ -34,5 +34,5 @@ def explained_class(context: Context, found: Sequence[Contributions], case: str)
         methods = [label for label, each in of.items() if each == explained]
         source = next(each.record.id for each in found if each.label == methods[0])
         key = "rows.explained.one" if len(set(of.values())) == 1 else "rows.explained.of_methods"
-        names = Span(", ".join(context.method_name(label) for label in methods), SPEC)
+        names = Span(context.words.listed(context.method_name(label) for label in methods), SPEC)
         yield context.say(key, explained=name(explained, source), methods=names)

@@ -9,7 +9,7 @@ from xai_audit.report.causal_numbers import amount_text, exact_text, rows_text
 from xai_audit.report.causal_phrases import label_of, settings, unit_of, value_text
 from xai_audit.report.causal_sentences import answer_sentences
 from xai_audit.report.causal_told import MARK, Told, causal_of
-from xai_audit.report.context import Context, cite, joined, name, number
+from xai_audit.report.context import Context, cite, name, number
 from xai_audit.report.document import Block, Bullets, Column, Figure, Missing, Prose, Sentence, Span, Table
 from xai_audit.report.forest_chart import Line, forest_chart
 from xai_audit.report.sections.causal_items import items_of, mixed
@@ -53,7 +53,7 @@ def _support(context: Context, told: Told, found: Entry) -> Iterator[Sentence]:
         yield context.say("causal.overlap.outside", share=share)
     if found.get("effective_n_by_setting"):
         each = [(number(write.fixed(float(one), 1), source),) for one in found["effective_n_by_setting"]]
-        yield context.say("causal.overlap.effective_by", values=joined(each, ", "))
+        yield context.say("causal.overlap.effective_by", values=context.listed(each))
     ends = found.get("propensity")
     if ends:
         low, high = (ends["low"], ends["high"]) if isinstance(ends, Mapping) else ends
@@ -79,7 +79,8 @@ def _rest(context: Context, told: Told, found: Entry) -> Iterator[Block]:
     for key, value in left.items():
         words = f"causal.kept.{key}"
         label = context.label(words) if context.words.has(words) else key.replace("_", " ").capitalize()
-        yield Prose(((Span(f"{label}: ", told.source), *plain_value(context, value, told.source), Span(".")),), "note")
+        said = context.say("list.named", name=Span(label, told.source), value=plain_value(context, value, told.source))
+        yield Prose((context.say("list.whole", text=said),), "note")
 
 
 _SUPPORT = (
@@ -154,7 +155,7 @@ def answer(context: Context, told: Told) -> Iterator[Block]:
         yield from _numbers(context, told)
         yield from _identities(context, told)
     else:
-        yield Missing(context.label(f"causal.state.{told.state}"), joined(said), MARK[told.state])
+        yield Missing(context.label(f"causal.state.{told.state}"), context.joined(said), MARK[told.state])
         yield from _beside_refusal(context, told)
     yield from _reversal(context, told)
     yield from _worlds(context, told)
@@ -194,7 +195,7 @@ def amount_name(context: Context, named: str) -> str:
     """What kind of number it is: never an effect alone."""
     if named.startswith("path:"):
         ends = " → ".join(label_of(context, each.strip()) for each in named.removeprefix("path:").split("->"))
-        return f"{context.label('causal.name.path_specific')}: {ends}"
+        return context.words.named(context.label("causal.name.path_specific"), ends)
     key = f"causal.name.{named}"
     return context.label(key) if context.words.has(key) else named.replace("_", " ")
 
@@ -203,7 +204,13 @@ def _identities(context: Context, told: Told) -> Iterator[Block]:
     """Sums that hold; those that do not hold are not printed."""
     found = told.own("identities") or ()
     if found:
-        yield Prose((context.say("causal.identities", said=(Span("; ".join(map(str, found)), told.source),)),))
+        yield Prose(
+            (
+                context.say(
+                    "causal.identities", said=(Span(context.words.listed(map(str, found), "semicolon"), told.source),)
+                ),
+            )
+        )
 
 
 def _beside_refusal(context: Context, told: Told) -> Iterator[Block]:
@@ -267,10 +274,10 @@ def _worlds(context: Context, told: Told) -> Iterator[Block]:
     rest = {key: value for key, value in unit.items() if key not in _WORLDS}
     if rest:
         said = [
-            (Span(f"{key.replace('_', ' ')}: "), *plain_value(context, value, told.source))
+            context.say("list.named", name=key.replace("_", " "), value=plain_value(context, value, told.source))
             for key, value in sorted(rest.items())
         ]
-        yield Prose((joined(said, "; "),), "note")
+        yield Prose((context.listed(said, "semicolon"),), "note")
 
 
 _WORLDS = ("facts", "other_world", "counterfactual", "noise", "noises", "row", "round_trip")
@@ -336,7 +343,7 @@ def _way(context: Context, by: str) -> str:
     inside, close, after = rest.partition("}")
     if not close:
         return by.replace("_", " ")
-    named = ", ".join(label_of(context, each.strip()) for each in inside.split(",") if each.strip())
+    named = context.words.listed(label_of(context, each.strip()) for each in inside.split(",") if each.strip())
     return f"{start}{{{named}}}{after}"
 
 

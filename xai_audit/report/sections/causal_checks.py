@@ -9,7 +9,7 @@ from xai_audit.evidence.records import Evidence
 from xai_audit.report.causal_numbers import interval_text
 from xai_audit.report.causal_phrases import edge_text, label_of
 from xai_audit.report.causal_told import graph_record, reason_given
-from xai_audit.report.context import SPEC, Context, cite, joined, name, number
+from xai_audit.report.context import SPEC, Context, cite, name, number
 from xai_audit.report.document import Block, Bullets, Group, Prose, Sentence, Span, Table
 from xai_audit.report.sections.causal_graph import pairs_text
 from xai_audit.report.sections.missing import missing
@@ -94,7 +94,7 @@ def _implied_row(context: Context, record: Evidence, entry: Entry) -> Row:
 
 def _unnamed(context: Context, entry: Entry) -> str:
     """A statement without a sentence of its own."""
-    given = ", ".join(label_of(context, each) for each in entry.get("given") or ())
+    given = context.words.listed(label_of(context, each) for each in entry.get("given") or ())
     ends = [label_of(context, str(entry.get(end, "–"))) for end in ("a", "b")]
     return " ⟂ ".join(ends) + (f" | {given}" if given else "")
 
@@ -116,7 +116,7 @@ def _missing(context: Context, record: Evidence) -> Iterator[Block]:
         (
             cell(edge_text(context, str(entry["edge"]))),
             cell(_reason(context, entry)),
-            cell(joined([(name(each),) for each in entry.get("queries") or ()], ", ") or "–"),
+            cell(context.listed([(name(each),) for each in entry.get("queries") or ()]) or "–"),
         )
         for entry in edges
     ]
@@ -142,7 +142,7 @@ def _equivalents(context: Context, record: Evidence) -> Iterator[Block]:
     said = [context.count_of(f"causal.checks.equivalents.{key}", count, record.id, evidence=cite(record.id))]
     changed = found.get("changed_queries") or ()
     if changed:
-        named = joined([(name(str(each)),) for each in changed], ", ")
+        named = context.listed([(name(str(each)),) for each in changed])
         said.append(context.say("causal.checks.changed", queries=named))
     else:
         said.append(context.say("causal.checks.unchanged"))
@@ -152,7 +152,7 @@ def _equivalents(context: Context, record: Evidence) -> Iterator[Block]:
 
 def _other_graph(context: Context, record: Evidence, edges: Any) -> Sentence:
     texts = [edges] if isinstance(edges, str) else [str(each) for each in (edges or ())]
-    named = joined([edge_text(context, each) for each in texts], "; ")
+    named = context.listed([edge_text(context, each) for each in texts], "semicolon")
     return context.say("causal.checks.other_graph", edges=named or (Span("–", record.id),))
 
 
@@ -198,12 +198,11 @@ def _dropped(context: Context, record: Evidence) -> Prose:
     if not dropped:
         return Prose((context.say("causal.checks.none_dropped", evidence=cite(record.id)),), "note")
     write = context.numbers.group
-    named = joined(
+    named = context.listed(
         [
             (name(label_of(context, each)), Span(" ("), number(write(int(count)), record.id), Span(")"))
             for each, count in sorted(dropped.items())
-        ],
-        ", ",
+        ]
     )
     reason = causal_reason(context)
     return Prose((context.say("causal.checks.dropped", rows=named, reason=reason, evidence=cite(record.id)),), "note")

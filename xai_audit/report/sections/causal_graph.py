@@ -9,7 +9,7 @@ from xai_audit.evidence.records import Evidence
 from xai_audit.graphs.read import read_edge
 from xai_audit.report.causal_phrases import edge_text, label_of, listed
 from xai_audit.report.causal_told import Told, causal_of, graph_record
-from xai_audit.report.context import SPEC, Context, joined, name
+from xai_audit.report.context import SPEC, Context, name
 from xai_audit.report.document import Figure, Group, Prose, Sentence, Span, Table
 from xai_audit.report.graph_chart import Drawn, Pair, graph_chart, signs_of
 from xai_audit.report.tables import Row, cell, columns_of, table
@@ -115,7 +115,7 @@ def edges_table(context: Context, anchor: str = "causal-edges") -> Table:
 def edges_line(context: Context) -> Sentence:
     """Every edge as text, in one line."""
     said = [edge_text(context, edge) for edge in sorted(causal_of(context).edges)]
-    return context.say("causal.edges_line", edges=joined(said, "; "))
+    return context.say("causal.edges_line", edges=context.listed(said, "semicolon"))
 
 
 def _variables(context: Context) -> Table:
@@ -125,21 +125,21 @@ def _variables(context: Context) -> Table:
         rows.append((
             cell(name(label_of(context, variable))),
             cell(context.label(f"causal.role.{one.role}")),
-            cell(_domain(one)),
+            cell(_domain(context, one)),
             cell(_source(context, one)),
         ))  # fmt: skip
     columns = columns_of(context, "variable", "role", "values", "source")
     return table(context, context.label("causal.graph.variables"), "causal-variables", columns, rows)
 
 
-def _domain(one: Any) -> Sentence:
+def _domain(context: Context, one: Any) -> Sentence:
     unit = f" {one.unit}" if one.unit else ""
     if one.domain is None:
         return (Span("–"),)
     if hasattr(one.domain, "range"):
         low, high = one.domain.range
         return (name(f"{low:g} – {high:g}{unit}"),)
-    return (name(", ".join(str(level) for level in one.domain.levels) + unit),)
+    return (name(context.words.listed(str(level) for level in one.domain.levels) + unit),)
 
 
 def _source(context: Context, one: Any) -> Sentence:
@@ -154,4 +154,4 @@ def _source(context: Context, one: Any) -> Sentence:
 
 def pairs_text(context: Context, pairs: Any) -> Sentence:
     """Pairs of variables in a row."""
-    return joined([listed(context, pair) for pair in pairs], "; ") or (Span("–", SPEC),)
+    return context.listed([listed(context, pair) for pair in pairs], "semicolon") or (Span("–", SPEC),)

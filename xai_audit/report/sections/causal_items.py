@@ -8,7 +8,7 @@ from typing import Any
 from xai_audit.report.causal_items import changes_text, cost_text, moved_text, reached_text
 from xai_audit.report.causal_phrases import label_of, settings
 from xai_audit.report.causal_told import Told
-from xai_audit.report.context import Context, cite, joined, name, number
+from xai_audit.report.context import Context, cite, name, number
 from xai_audit.report.document import Block, Bullets, Missing, Prose, Sentence, Span
 from xai_audit.report.sections.causal_values import plain_value
 from xai_audit.report.sections.privacy import case_name
@@ -106,8 +106,8 @@ def mixed(context: Context, told: Told) -> Iterator[Block]:
     held = [(name(label_of(context, str(each))),) for each in found.get("held") or ()]
     covered = [(name(_way(context, str(each))),) for each in found.get("covered") or ()]
     said = [
-        context.say("causal.mixed.held", names=joined(held, ", ") or context.say("causal.none")),
-        context.say("causal.mixed.covered", ways=joined(covered, "; ") or context.say("causal.none")),
+        context.say("causal.mixed.held", names=context.listed(held) or context.say("causal.none")),
+        context.say("causal.mixed.covered", ways=context.listed(covered, "semicolon") or context.say("causal.none")),
     ]
     yield Prose((*said, context.say("causal.mixed.apart")))
     missing_ways: Sequence[Entry] = found.get("missing") or ()

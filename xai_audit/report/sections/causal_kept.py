@@ -8,7 +8,7 @@ from typing import Any
 from xai_audit.report.causal_numbers import amount_text, exact_text
 from xai_audit.report.causal_phrases import edge_text, label_of, listed, set_text, unit_of
 from xai_audit.report.causal_told import Told
-from xai_audit.report.context import Context, joined, name, number
+from xai_audit.report.context import Context, name, number
 from xai_audit.report.document import Block, Bullets, Prose, Sentence, Span, Table
 from xai_audit.report.sections.causal_values import plain_value
 from xai_audit.report.tables import Row, cell, columns_of, table
@@ -29,7 +29,8 @@ def kept(context: Context, told: Told, place: str) -> Iterator[Block]:
 def _plain(context: Context, told: Told, key: str, value: Any) -> Iterator[Block]:
     words = f"causal.kept.{key}"
     label = context.label(words) if context.words.has(words) else key.replace("_", " ").capitalize()
-    yield Prose(((Span(f"{label}: ", told.source), *plain_value(context, value, told.source), Span(".")),))
+    said = context.say("list.named", name=Span(label, told.source), value=plain_value(context, value, told.source))
+    yield Prose((context.say("list.whole", text=said),))
 
 
 def _value(context: Context, told: Told, value: Any) -> Sentence:
@@ -63,7 +64,7 @@ def _test_table(context: Context, told: Told, tests: Sequence[Entry], stem: str)
 
 
 def _coefficients(context: Context, told: Told, found: Sequence[Entry]) -> Iterator[Block]:
-    said = joined(
+    said = context.listed(
         [
             (
                 name(label_of(context, str(each["column"])) if each["column"] != "1" else "1", told.source),
@@ -71,8 +72,7 @@ def _coefficients(context: Context, told: Told, found: Sequence[Entry]) -> Itera
                 number(exact_text(context, float(each["estimate"])), told.source),
             )
             for each in found
-        ],
-        ", ",
+        ]
     )
     yield Prose((context.say("causal.kept.coefficients", said=said),), "note")
 
@@ -107,9 +107,9 @@ def _instruments(context: Context, told: Told, found: Sequence[Entry]) -> Iterat
         }
         said = context.say("causal.kept.instrument", **parts, **numbers)
         if band:
-            said = joined([said, context.say("causal.kept.anderson_rubin", band=_value(context, told, band))])
+            said = context.joined([said, context.say("causal.kept.anderson_rubin", band=_value(context, told, band))])
         if each.get("is_weak"):
-            said = joined([said, context.say("causal.kept.weak")])
+            said = context.joined([said, context.say("causal.kept.weak")])
         items.append(said)
     yield Bullets(tuple(items))
 
@@ -139,13 +139,13 @@ def _decomposition(context: Context, told: Told, found: Sequence[Entry]) -> Iter
     items = []
     for each in found:
         band = each.get("interaction_interval")
-        label = (name(f"{each['label']}: ", told.source),) if each.get("label") else ()
         said = context.say(
             f"causal.kept.adds_{_yes(each.get('adds_up'))}",
             left=_value(context, told, each.get("interaction")),
             band=context.say("causal.kept.band", band=_value(context, told, band)) if band else (),
         )  # fmt: skip
-        items.append((*label, *said))
+        label = name(str(each["label"]), told.source) if each.get("label") else None
+        items.append(context.say("list.named", name=label, value=said) if label is not None else said)
     yield Bullets(tuple(items))
 
 
@@ -187,7 +187,7 @@ def _bins(context: Context, told: Told, found: Entry) -> Iterator[Block]:
     items = [
         context.say(
             "causal.kept.bins", name=name(label_of(context, variable)),
-            cuts=joined([(number(exact_text(context, float(cut)), told.source),) for cut in cuts], ", "),
+            cuts=context.listed([(number(exact_text(context, float(cut)), told.source),) for cut in cuts]),
         )
         for variable, cuts in found.items()
     ]  # fmt: skip

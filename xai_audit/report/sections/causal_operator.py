@@ -11,19 +11,16 @@ from xai_audit.report.causal_numbers import amount_text, exact_text
 from xai_audit.report.causal_phrases import label_of, unit_of
 from xai_audit.report.causal_told import Told
 from xai_audit.report.context import Context, cite, name, number
-from xai_audit.report.document import Block, CaseStrip, Facts, Gallery, Image, Missing, Picture, Prose, Sentence, Span
+from xai_audit.report.document import Block, CaseStrip, Gallery, Image, Missing, Picture, Prose, Sentence, Span
 from xai_audit.report.pictures import input_alt, input_picture, jpeg, place_of_largest
 from xai_audit.report.sections.causal_answer import amount_name
+from xai_audit.report.sections.causal_contract import contract
 from xai_audit.report.sections.causal_values import plain_value
 from xai_audit.report.sections.privacy import case_name
 from xai_audit.report.tables import cell, columns_of, table
 
 Entry = Mapping[str, Any]
 SIDE = 224
-KNOWN = (
-    "name", "grade", "sets", "effectiveness", "modularity", "composition", "reversibility", "clipped", "excluded",
-    "placebo", "off_manifold", "setting_only", "by_slice",
-)  # fmt: skip
 
 
 def operator(context: Context, told: Told) -> Iterator[Block]:
@@ -41,53 +38,7 @@ def _evidence(context: Context, told: Told, found: Entry) -> Iterator[Block]:
     yield Prose((context.say(f"causal.grade.{grade}", name=name(str(found.get("name", "–")), told.source)),))
     if found.get("setting_only"):
         yield Prose((context.say("causal.setting_only"),), "strong")
-    rows: list[tuple[str, Sentence]] = []
-    for key in ("effectiveness", "composition", "reversibility", "clipped", "excluded", "off_manifold"):
-        if found.get(key) is not None:
-            rows.append((context.label(f"causal.contract.{key}"), _of(context, told, key, found[key])))
-    placebo = found.get("placebo")
-    if placebo:
-        rows.append((context.label("causal.contract.placebo"), _placebo(context, told, placebo)))
-    else:
-        rows.append((context.label("causal.contract.placebo"), context.say("causal.no_placebo")))
-    rows += [
-        (str(key).replace("_", " "), plain_value(context, value, told.source))
-        for key, value in found.items()
-        if key not in KNOWN and not isinstance(value, list) and value is not None
-    ]
-    yield Facts(tuple(rows), context.label("causal.contract.caption"))
-
-
-def _of(context: Context, told: Told, key: str, value: Any) -> Sentence:
-    source, write = told.source, context.numbers
-    if key == "effectiveness" and isinstance(value, Mapping) and {"asked", "reached", "within"} <= set(value):
-        return context.say(
-            "causal.effectiveness", asked=plain_value(context, value["asked"], source),
-            reached=plain_value(context, value["reached"], source),
-            sd=plain_value(context, value.get("sd"), source), within=_share(context, value["within"], source),
-        )  # fmt: skip
-    if key == "clipped" and isinstance(value, int | float):
-        return _share(context, value, source)
-    if key == "excluded" and isinstance(value, int | float):
-        return (number(write.group(int(value)), source),)
-    return plain_value(context, value, source)
-
-
-def _share(context: Context, value: Any, source: str) -> Sentence:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return (number(context.numbers.value("share", float(value), "share"), source),)
-    return plain_value(context, value, source)
-
-
-def _placebo(context: Context, told: Told, placebo: Any) -> Sentence:
-    """The same done to a place that should not matter, and the difference to it."""
-    if isinstance(placebo, Mapping) and {"estimate", "low", "high"} <= set(placebo):
-        return amount_text(context, placebo, told.source, unit_of(told))
-    if isinstance(placebo, Mapping) and isinstance(placebo.get("difference"), Mapping):
-        return amount_text(context, placebo["difference"], told.source, unit_of(told))
-    if isinstance(placebo, list | tuple) and placebo and isinstance(placebo[0], Mapping):
-        return plain_value(context, placebo, told.source)
-    return plain_value(context, placebo, told.source)
+    yield contract(context, told, found)
 
 
 def _modularity(context: Context, told: Told, moved: Sequence[Entry]) -> Iterator[Block]:
@@ -112,7 +63,7 @@ def _number(context: Context, value: Any, source: str) -> Sentence:
         return (Span("–"),)
     if not isinstance(value, int | float):
         return plain_value(context, value, source)
-    return (number(exact_text(context, float(value)), source),)
+    return (number(exact_text(context, float(f"{value:.3g}")), source),)
 
 
 def _by_slice(context: Context, told: Told, amounts: Sequence[Entry]) -> Iterator[Block]:
@@ -156,7 +107,9 @@ def _pictures(context: Context, told: Told) -> Iterator[Block]:
         for at, entry in enumerate(shown)
         if at < len(before)
     )
-    rules = ", ".join(dict.fromkeys(context.label(f"causal.rule.{entry.get('rule', 'random')}") for entry in shown))
+    rules = context.words.listed(
+        dict.fromkeys(context.label(f"causal.rule.{entry.get('rule', 'random')}") for entry in shown)
+    )
     data = table(
         context, context.label("causal.pictures"), f"query-{told.query.id}-shown",
         columns_of(context, "case", "rule", "before", "after", numbers=("before", "after")),

@@ -8,7 +8,7 @@ from typing import Any
 from xai_audit.report.causal_phrases import edge_text, label_of, listed, set_text
 from xai_audit.report.causal_sentences import answer_sentences, contrast_text, question_of
 from xai_audit.report.causal_told import MARK, Told, causal_of, graph_record, reason_given
-from xai_audit.report.context import MANIFEST, Context, cite, joined, name, number
+from xai_audit.report.context import MANIFEST, Context, cite, name, number
 from xai_audit.report.document import Block, Facts, Figure, FindingCard, Group, Prose, Sentence, Span
 from xai_audit.report.formula import formula
 from xai_audit.report.graph_chart import Drawn, read_pairs
@@ -18,6 +18,7 @@ from xai_audit.report.sections.causal_kept import kept, witness_block
 from xai_audit.report.sections.causal_operator import operator
 from xai_audit.report.sections.causal_support import implied_and_refuters, overturn, sensitivity
 from xai_audit.report.tables import cell, columns_of, table
+from xai_audit.report.told import told as told_in
 
 Part = Callable[[Context, Told], Iterator[Block]]
 
@@ -94,8 +95,8 @@ def _formula(context: Context, told: Told) -> Iterator[Block]:
     latex = str(told.details.get("estimand_latex") or "")
     if not latex:
         return
-    alt = str(told.details.get("estimand_text") or latex)
-    image = formula(f"estimand-{told.query.id}", latex, context.label("causal.alt.formula").format(text=alt))
+    spoken = told_in(str(told.details.get("estimand_text") or latex), context.language)
+    image = formula(f"estimand-{told.query.id}", latex, context.label("causal.alt.formula").format(text=spoken))
     source = ((cell(name(latex, told.source)),),)
     columns = columns_of(context, "latex")
     data = table(context, context.label("causal.latex"), f"estimand-{told.query.id}", columns, source)
@@ -111,7 +112,7 @@ def _sets(context: Context, told: Told) -> Iterator[Block]:
     found, used = told.details.get("adjustment_sets"), told.details.get("set_used")
     listed_sets: Sequence[Any] = found or ()
     if found is not None:
-        shown = joined([(Span("{"), *set_text(context, each), Span("}")) for each in listed_sets], ", ")
+        shown = context.listed([(Span("{"), *set_text(context, each), Span("}")) for each in listed_sets])
         if shown:
             key = "all" if told.details.get("are_all_sets", True) else "cut"
             yield Prose((context.say(f"causal.sets.{key}", sets=shown),))
@@ -127,8 +128,8 @@ def _hedge(context: Context, told: Told) -> Iterator[Block]:
     if not hedge:
         return
     arcs = read_pairs(hedge["arcs"])
-    between = joined(
-        [(name(f"{label_of(context, first)} ↔ {label_of(context, second)}"),) for first, second in arcs], ", "
+    between = context.listed(
+        [(name(f"{label_of(context, first)} ↔ {label_of(context, second)}"),) for first, second in arcs]
     )
     yield Prose(
         (
@@ -198,7 +199,9 @@ def _who(context: Context) -> Sentence:
 def _record(context: Context, told: Told) -> Iterator[Block]:
     """Line in the spec, digests, seed and time."""
     manifest, details = context.run.manifest, told.details
-    versions = ", ".join(f"{each} {version}" for each, version in sorted((details.get("versions") or {}).items()))
+    versions = context.words.listed(
+        f"{each} {version}" for each, version in sorted((details.get("versions") or {}).items())
+    )
     rows: list[tuple[str, Sentence]] = [
         ("spec_line", _kept(context, told, "spec_line")),
         ("spec_hash", (name(manifest["spec"]["sha256"], MANIFEST),)),

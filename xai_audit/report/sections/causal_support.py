@@ -8,7 +8,7 @@ from typing import Any
 from xai_audit.report.causal_numbers import amount_text, exact_text, interval_text
 from xai_audit.report.causal_phrases import edge_text, label_of, unit_of
 from xai_audit.report.causal_told import Told, graph_record, reason_given
-from xai_audit.report.context import Context, cite, joined, name, number
+from xai_audit.report.context import Context, cite, name, number
 from xai_audit.report.document import Block, Bullets, Cell, Prose, Sentence, Span, Table
 from xai_audit.report.sections.causal_checks import statement_table
 from xai_audit.report.sections.causal_kept import kept
@@ -91,8 +91,10 @@ def _refuter(context: Context, told: Told, entry: Entry) -> Sentence:
     """The kind of refuter, what it measures, and the control that it uses."""
     said: Sentence = (Span(context.label(f"causal.refuter.{entry['kind']}")),)
     if entry.get("what"):
-        said = (*said, Span(": "), Span(str(entry["what"]), told.source))
-    return (*said, Span(f" ({entry['control']})", told.source)) if entry.get("control") else said
+        said = context.say("list.named", name=said, value=Span(str(entry["what"]), told.source))
+    if entry.get("control"):
+        return context.say("list.bracketed", name=said, more=name(str(entry["control"]), told.source))
+    return said
 
 
 def refuter_state(entry: Entry) -> str:
@@ -135,7 +137,7 @@ def _not_applied(context: Context, told: Told, reasons: Mapping[str, str]) -> It
     """Analyses that do not apply, those of one reason together."""
     items = []
     for reason in dict.fromkeys(reasons.values()):
-        named = joined([(Span(_label(context, key)),) for key, other in reasons.items() if other == reason], ", ")
+        named = context.listed([(Span(_label(context, key)),) for key, other in reasons.items() if other == reason])
         items.append(context.say("causal.sensitivity_none", names=named, reason=(Span(reason, told.source),)))
     if items:
         yield Bullets(tuple(items))
@@ -203,10 +205,14 @@ def _flat(context: Context, told: Told, key: str, value: Any) -> Iterator[tuple[
     left = dict(value)
     if {"risk_ratio", "low", "high"} <= set(left):
         ends = {"estimate": left.pop("risk_ratio"), "low": left.pop("low"), "high": left.pop("high")}
-        yield f"{_label(context, key)}: {_label(context, 'risk_ratio')}", interval_text(context, ends, told.source)
+        yield _within(context, key, "risk_ratio"), interval_text(context, ends, told.source)
     for each, number_ in left.items():
         if number_ is not None:
-            yield f"{_label(context, key)}: {_label(context, each)}", plain_value(context, number_, told.source)
+            yield _within(context, key, each), plain_value(context, number_, told.source)
+
+
+def _within(context: Context, key: str, part: str) -> str:
+    return context.words.named(_label(context, key), _label(context, part))
 
 
 def _label(context: Context, key: str) -> str:
@@ -232,11 +238,11 @@ def overturn(context: Context, told: Told) -> Iterator[Block]:
         others = record.details.get("equivalents") or {}
         if told.query.id in (others.get("changed_queries") or ()):
             text = str((others.get("sentences") or {}).get(told.query.id) or "")
-            said = (Span(f" {text}", record.id),) if text else ()
-            items.append((*context.say("causal.overturn.equivalent", evidence=cite(record.id)), *said))
+            said = (Span(text, record.id),) if text else ()
+            items.append(context.joined((context.say("causal.overturn.equivalent", evidence=cite(record.id)), said)))
     failed = [entry for entry in told.details.get("refuters") or () if refuter_state(entry) == "failed"]
     if failed:
-        kinds = joined([(Span(context.label(f"causal.refuter.{entry['kind']}")),) for entry in failed], ", ")
+        kinds = context.listed([(Span(context.label(f"causal.refuter.{entry['kind']}")),) for entry in failed])
         items.append(context.say("causal.overturn.refuter", kinds=kinds, evidence=cite(told.source)))
     step = str(told.details.get("next_step") or "").strip()
     if step:

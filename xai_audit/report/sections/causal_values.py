@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from xai_audit.report.causal_numbers import amount_text, exact_text
-from xai_audit.report.context import Context, joined, number
+from xai_audit.report.context import Context, number
 from xai_audit.report.document import Sentence, Span
 
 
@@ -16,12 +16,12 @@ def plain_value(context: Context, value: Any, source: str) -> Sentence:
         if {"estimate", "low", "high"} <= set(value):
             return amount_text(context, {**value, "standing": value.get("standing")}, source)
         pairs = [
-            (Span(f"{key}: ".replace("_", " "), source), *plain_value(context, each, source))
-            for key, each in value.items()
+            context.say("list.named", name=Span(str(key).replace("_", " "), source), value=shown)
+            for key, shown in ((key, plain_value(context, each, source)) for key, each in value.items())
         ]
-        return joined(pairs, ", ")
+        return context.listed(pairs)
     if isinstance(value, list | tuple):
-        return joined([plain_value(context, each, source) for each in value], ", ")
+        return context.listed([plain_value(context, each, source) for each in value])
     if isinstance(value, bool) or value is None or isinstance(value, str):
         key = (
             {True: "causal.yes", False: "causal.no", None: "causal.none"}.get(value)

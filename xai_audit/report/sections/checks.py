@@ -203,6 +203,7 @@ def _figure(context: Context, subject: str, records: Sequence[Evidence]) -> Iter
     caption = [
         context.say(f"checks.curve.{subject}"),
         context.say("checks.curve_slice", slice=name(str(part)), evidence=cite(here[0][0].id)),
+        context.say("checks.no_interval"),
     ]
     shown = sum(not is_control(record) for record, _ in here)
     if shown > len(panels):
@@ -239,13 +240,16 @@ def _alt(context: Context, subject: str, part: str, panels: Sequence[Panel], con
     """For every curve: its mean, which is what the area comes to, and its end."""
     write = context.numbers
     lines = [*(panel.lines[0] for panel in panels), *controls]
-    told = "; ".join(
+    told = [
         context.label("alt.curve").format(name=line.name, mean=write.plain(float(np.nanmean(line.y)), 2),
                                           first=write.plain(line.y[0], 2), last=write.plain(line.y[-1], 2))
         for line in lines
-    )  # fmt: skip
+    ]  # fmt: skip
     return context.label("alt.curves").format(
-        measure=context.measure_name(subject), slice=part, count=write.count(len(panels)), curves=told
+        measure=context.measure_name(subject),
+        slice=part,
+        count=write.count(len(panels)),
+        curves=context.words.listed(told, "semicolon"),
     )
 
 

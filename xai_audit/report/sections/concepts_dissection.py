@@ -24,10 +24,11 @@ from xai_audit.report.document import (
     Span,
     Table,
 )
-from xai_audit.report.inside import ends, kept_pictures, numbered, on_slice, value_of, warned
+from xai_audit.report.inside import ends, kept_pictures, numbered, on_slice, warned
 from xai_audit.report.sections.privacy import without_ids
 from xai_audit.report.sections.units import patch_columns, patch_rows, patches, sees, withheld
 from xai_audit.report.tables import LONGEST, Row, cell, columns_of, table
+from xai_audit.report.values import value_of
 
 MOST_DRAWN = 18
 """Concepts in the figure; the table has all."""
@@ -97,7 +98,9 @@ def _meaning(context: Context, record: Evidence) -> Iterator[Sentence]:
     )  # fmt: skip
     moved = [str(entry["name"]) for entry in record.details["concepts"] if entry.get("null") == "moved"]
     if moved:
-        yield context.count_of("dissection.moved", len(moved), source, concepts=name(", ".join(moved), source))
+        yield context.count_of(
+            "dissection.moved", len(moved), source, concepts=name(context.words.listed(moved), source)
+        )
     yield from sees(context, record)
     silent = sorted(entry["unit"] for entry in record.details["units"] if entry["state"] == "silent")
     if silent:

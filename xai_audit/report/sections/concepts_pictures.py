@@ -124,7 +124,7 @@ def _strip(
         case = str(entry["best_real"]["case"])
         if case in real:
             pictures.append(_real(context, record, row, case, real[case]))
-    titles = ", ".join(_title(context, record.details["pictures"][row]) for row in rows)
+    titles = context.words.listed(_title(context, record.details["pictures"][row]) for row in rows)
     return CaseStrip((name(titles, record.id),), tuple(pictures))
 
 
@@ -182,7 +182,7 @@ def _alt(context: Context, panels: Sequence[Rise]) -> str:
         )
         for panel in panels
     ]  # fmt: skip
-    return " ".join(told)
+    return context.words.joined(told)
 
 
 def _curve_data(context: Context, record: Evidence, panels: Sequence[Rise]) -> Numbers:

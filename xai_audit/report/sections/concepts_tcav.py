@@ -10,9 +10,10 @@ from xai_audit.report.concept_charts import Spread, spreads_chart
 from xai_audit.report.concept_sentences import EVEN, UNTESTED
 from xai_audit.report.context import Context, cite, name, number
 from xai_audit.report.document import Block, Cell, Figure, Group, Prose, Sentence, Table
-from xai_audit.report.inside import ends, on_slice, value_of, warned
+from xai_audit.report.inside import ends, on_slice, warned
 from xai_audit.report.sections.concepts_dissection import concept_cell, p_text
 from xai_audit.report.tables import Row, cell, columns_of, table
+from xai_audit.report.values import value_of
 
 MEASURE = "tcav_score"
 MOST_DRAWN = 22
@@ -70,7 +71,7 @@ def _result(context: Context, record: Evidence) -> Iterator[Sentence]:
         there = [e["concept"] for e, each in zip(record.details["comparisons"], states, strict=True) if each == state]
         absent = list(dict.fromkeys(map(str, there)))
         if absent:
-            concepts = name(", ".join(absent), source)
+            concepts = name(context.words.listed(absent), source)
             yield context.count_of(f"tcav.without.{state}", len(absent), source, concepts=concepts)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from xai_audit.report.context import MANIFEST, SPEC, Context, number
 from xai_audit.report.document import Block, Facts, Sentence, Span
+from xai_audit.report.sections.late import warnings
+from xai_audit.report.sections.requirements import pack_line
 from xai_audit.report.sections.verdicts import attention, tally
 
 
 def section(context: Context) -> tuple[Block, ...]:
     """Verdict counts, what did not work, and document control."""
-    return (tally(context), *attention(context), document_control(context))
+    return (tally(context), *attention(context), *warnings(context), document_control(context))
 
 
 def document_control(context: Context) -> Facts:
@@ -35,14 +37,31 @@ def document_control(context: Context) -> Facts:
             if parent is None
             else context.say("cover.revises", run=Span(parent, MANIFEST)),
         ),
-        ("state", context.say("cover.state_line")),
+        ("state", context.say(f"cover.state_line.{state_of(context)}")),
         ("made_with", (Span(f"{manifest['package']['name']} {manifest['package']['version']}", MANIFEST),)),
         ("qualification", qualification(context)),
-        ("clause_packs", context.say("cover.no_clause_packs")),
-        ("distribution", context.say("cover.no_distribution")),
+        ("clause_packs", pack_line(context)),
+        ("distribution", _distribution(context)),
+        ("valid_until", _valid_until(context)),
     ]
     facts = tuple((context.label(f"control.{key}"), sentence) for key, sentence in rows)
     return Facts(facts, context.label("cover.control"))
+
+
+def _distribution(context: Context) -> Sentence:
+    named = [context.owner(text) for text in context.spec.audit.distribution]
+    return context.listed(named) if named else context.say("cover.no_distribution")
+
+
+def _valid_until(context: Context) -> Sentence:
+    until = context.spec.audit.valid_until
+    return context.say("cover.no_end") if until is None else (number(context.date(until), SPEC),)
+
+
+def state_of(context: Context) -> str:
+    """`stale` once the last day on which the report may be relied on is past; else `draft`, for nobody has signed."""
+    until = context.spec.audit.valid_until
+    return "stale" if until is not None and until < context.day else "draft"
 
 
 def model_line(context: Context) -> Sentence:

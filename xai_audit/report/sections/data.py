@@ -10,6 +10,7 @@ from xai_audit.report.context import Context, cite, name, number
 from xai_audit.report.document import Block, Cell, Facts, Figure, Group, Prose, Sentence, Span, Table
 from xai_audit.report.figures import bars
 from xai_audit.report.rows import table_input
+from xai_audit.report.sections.comparison import split
 from xai_audit.report.sections.features import features
 from xai_audit.report.sections.missing import missing
 from xai_audit.report.sections.privacy import are_slices, case_name, shown_counts, without_ids
@@ -38,6 +39,7 @@ def section(context: Context) -> tuple[Block, ...]:
         *features(context, record),
         _slices(context, record),
         *(block for block in blocks if block),
+        *split(context),
         *_limits(context, record),
         missing(context, "missing.label_agreement"),
     )
@@ -54,8 +56,9 @@ def _source(context: Context, record: Evidence | None) -> Facts:
         ("policy", context.say(f"data.policy.{data.on_bad_case}")),
     ]
     if record is not None and table_input(context) is None:
-        sizes = ", ".join(
-            f"{size} ({context.numbers.group(count)})" for size, count in record.details.get("image_sizes", [])[:6]
+        sizes = context.words.listed(
+            context.words.bracketed(str(size), context.numbers.group(count))
+            for size, count in record.details.get("image_sizes", [])[:6]
         )
         rows.append(("image_sizes", (number(sizes, record.id),) if sizes else context.say("none.images")))
         rows += _light(context, record)
@@ -72,7 +75,7 @@ def _light(context: Context, record: Evidence) -> list[tuple[str, Sentence]]:
 
 def _filter(context: Context) -> Sentence:
     where = context.spec.data.where
-    return (name(", ".join(where)),) if where else context.say("data.no_filter")
+    return (name(context.words.listed(where)),) if where else context.say("data.no_filter")
 
 
 def _slices(context: Context, record: Evidence) -> Table:
@@ -166,11 +169,11 @@ def _values(context: Context, record: Evidence, profile: dict[str, Any]) -> Sent
         known = [*are_slices(context, profile["name"], [str(value) for value, _ in profile["counts"]]), True]
         shown = shown_counts(context, [*counts, int(profile.get("missing", 0))], known)
         pairs = [
-            f"{value} ({context.numbers.shown(count)})"
+            context.words.bracketed(str(value), context.numbers.shown(count))
             for (value, _), count in zip(profile["counts"][:5], shown, strict=False)
         ]
         more = (Span(" …"),) if profile.get("distinct", 0) > len(pairs) else ()
-        return (Span(", ".join(pairs), record.id, kind="number"), *more)
+        return (Span(context.words.listed(pairs), record.id, kind="number"), *more)
     if profile.get("min") is not None:
         write = {key: number(context.numbers.plain(profile[key]), record.id) for key in ("min", "max", "mean")}
         return context.say("data.number_column", **write)

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from xai_audit.report.context import MANIFEST, SPEC, Context, name, number
 from xai_audit.report.document import Block, Bullets, Facts, Group, Prose, Sentence, Span
+from xai_audit.report.sections import since
 from xai_audit.report.sections.cover import digest, without_model
 from xai_audit.report.sections.missing import missing
+from xai_audit.report.sections.said import said_in_spec
 from xai_audit.report.sentences import criterion_of, limit_text, what
 from xai_audit.report.tables import Row, cell, columns_of, table
 from xai_audit.spec.tables import TableInput
@@ -32,8 +34,26 @@ def intended_use(context: Context) -> tuple[Block, ...]:
         Prose((context.say("use.owners_words"),), "note"),
         facts,
         Group(context.label("use.limits_title"), "declared-limits", (declared,)),
-        missing(context, "missing.misuse"),
+        _words(context, "misuse"),
+        _words(context, "users"),
+        _legal_class(context),
     )
+
+
+def _words(context: Context, key: str) -> Group:
+    """A list in the owner's words, or that there is none."""
+    said = tuple(context.owner(text) for text in getattr(context.spec.audit, key))
+    block: Block = Bullets(said) if said else missing(context, f"missing.{key}")
+    return Group(context.label(f"use.{key}_title"), f"declared-{key}", (block,))
+
+
+def _legal_class(context: Context) -> Group:
+    """The legal class as a named person states it; the tool never decides one."""
+    said = context.spec.audit.legal_class
+    block: Block = missing(context, "missing.legal_class")
+    if said is not None:
+        block = Prose((said_in_spec(context, said),), "owner")
+    return Group(context.label("use.legal_class_title"), "legal-class", (block,))
 
 
 def _owner(context: Context) -> Sentence:
@@ -58,11 +78,13 @@ def criteria(context: Context) -> tuple[Block, ...]:
         Prose((context.say("criteria.lead"), _lock(context))),
         table(context, context.label("criteria.caption"), "criteria", columns, rows),
         Group(context.label("criteria.reasons_title"), "criteria-reasons", (Bullets(reasons),)),
+        *since.limits(context),
     )
 
 
 def _lock(context: Context) -> Sentence:
     key = "criteria.lock_first" if context.run.manifest.get("parent") is None else "criteria.lock_parent"
+    key = key if context.history is None else "criteria.lock_compared"
     return context.say(key, digest=name(context.run.manifest["spec"]["sha256"], MANIFEST))
 
 
@@ -99,7 +121,7 @@ def model(context: Context) -> tuple[Block, ...]:
         ("weights", (name(spec.weights.file),) if spec.weights else context.say("model.weights_by_factory")),
         ("digest", digest(recorded.get("digest"), context)),
         ("task", (Span(context.label(f"task.{spec.task}")),)),
-        ("outputs", (name(", ".join(spec.classes or spec.outputs or ())),)),
+        ("outputs", (name(context.words.listed(spec.classes or spec.outputs or ())),)),
         ("input", _input(context)),
         ("normalisation", _normalisation(context)),
     ]  # fmt: skip
@@ -107,7 +129,7 @@ def model(context: Context) -> tuple[Block, ...]:
         tuple((context.label(f"model.row.{key}"), text) for key, text in rows), context.label("model.caption")
     )
     return (Prose((context.say(f"model.digest_of.{recorded.get('kind', 'none')}"),)), facts, *_layers(context),
-            missing(context, "missing.model_history"))  # fmt: skip
+            since.model_history(context))  # fmt: skip
 
 
 def _count(context: Context, count: int | None) -> Sentence:
@@ -145,7 +167,7 @@ def _normalisation(context: Context) -> Sentence:
 
 
 def _listed(context: Context, numbers: tuple[float, ...]) -> Span:
-    return number(", ".join(context.numbers.plain(each, 4) for each in numbers), SPEC)
+    return number(context.words.listed(context.numbers.plain(each, 4) for each in numbers), SPEC)
 
 
 def _layers(context: Context) -> tuple[Block, ...]:

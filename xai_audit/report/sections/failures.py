@@ -8,6 +8,8 @@ from typing import Any
 from xai_audit.evidence.records import Evidence
 from xai_audit.report.context import Context, cite, name, number
 from xai_audit.report.document import Block, Bullets, Group, Prose, Span
+from xai_audit.report.sections.conditions import conditions
+from xai_audit.report.sections.failures_by import by_label, by_size, by_slice
 from xai_audit.report.sections.missing import failure_reason, missing
 from xai_audit.report.sections.privacy import case_name
 from xai_audit.report.sentences import step_title
@@ -17,8 +19,8 @@ MOST_CASES = 12
 
 
 def section(context: Context) -> tuple[Block, ...]:
-    """Wrong answers grouped, the most confident ones, failed steps, declared limits."""
-    return (*_wrong(context), _broken(context), _limits(context))
+    """When not to use it, wrong answers grouped, the most confident ones, failed steps, declared limits."""
+    return (conditions(context), *_wrong(context), _broken(context), _limits(context))
 
 
 def _wrong(context: Context) -> tuple[Block, ...]:
@@ -26,10 +28,12 @@ def _wrong(context: Context) -> tuple[Block, ...]:
     if record is None:
         key = "missing.predictions" if context.spec.has_scores else "missing.failures_causal"
         return (missing(context, key),)
-    if context.spec.task not in ("single_label", "binary_logit"):
-        return (missing(context, "missing.failures_of_task"),)
     rows = context.run.rows().to_dict("records")
     answered = [row for row in rows if row.get("label") is not None and row.get("predicted") is not None]
+    if context.spec.task == "regression":
+        return by_size(context, record, answered)
+    if context.spec.task not in ("single_label", "binary_logit", "multi_label"):
+        return (missing(context, "missing.failures_of_task"),)
     wrong = [row for row in answered if row["label"] != row["predicted"]]
     said = Prose((
         context.say("failures.count", wrong=number(context.numbers.count(len(wrong)), record.id),
@@ -37,7 +41,10 @@ def _wrong(context: Context) -> tuple[Block, ...]:
     ))  # fmt: skip
     if not wrong:
         return (said,)
-    return (said, _groups(context, record, answered, wrong), _most_confident(context, record, wrong))
+    slices = by_slice(context, record, answered)
+    if context.spec.task == "multi_label":
+        return (said, *slices, *by_label(context, record, answered))
+    return (said, _groups(context, record, answered, wrong), *slices, _most_confident(context, record, wrong))
 
 
 def _groups(context: Context, record: Evidence, answered: list[dict[str, Any]], wrong: list[dict[str, Any]]) -> Group:

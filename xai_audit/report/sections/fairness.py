@@ -129,7 +129,8 @@ def _alt(context: Context, subject: str, records: Sequence[Evidence]) -> str:
     if apart:
         widest = max(apart, key=lambda part: abs(apart[part].estimate or 0.0))
         difference = write.value(DIFFERENCE, apart[widest].estimate or 0.0, apart[widest].unit)
-        text += " " + context.label("alt.fairness_widest").format(slice=widest, difference=difference)
+        far = context.label("alt.fairness_widest").format(slice=widest, difference=difference)
+        text = context.words.joined((text, far))
     return text
 
 

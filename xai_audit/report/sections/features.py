@@ -49,7 +49,7 @@ def _encoding(context: Context, feature: Feature, *, is_raw: bool) -> Sentence:
     if is_raw:
         return context.say("features.encoding.raw")
     if feature.categories is not None:
-        shown = ", ".join(feature.categories[:MOST_CATEGORIES])
+        shown = context.words.listed(feature.categories[:MOST_CATEGORIES])
         more = " …" if len(feature.categories) > MOST_CATEGORIES else ""
         return context.say(f"features.encoding.{feature.encoding}", categories=name(shown + more))
     if feature.mean is None and feature.std is None:
@@ -109,11 +109,11 @@ def _categories(context: Context, record: Evidence, entry: dict[str, Any]) -> Se
     pairs = entry.get("codes") or entry.get("counts") or []
     counts = _shown_of(context, entry, pairs)
     shown = [
-        f"{value} ({context.numbers.shown(count)})"
+        context.words.bracketed(str(value), context.numbers.shown(count))
         for (value, _), count in zip(pairs[:MOST_CATEGORIES], counts, strict=False)
     ]
     more = (Span(" …"),) if len(pairs) > len(shown) else ()
-    return (number(", ".join(shown) or "–", record.id), *more)
+    return (number(context.words.listed(shown) or "–", record.id), *more)
 
 
 def _shown_of(context: Context, entry: dict[str, Any], pairs: Sequence[Sequence[Any]]) -> list[int]:

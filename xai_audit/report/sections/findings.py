@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from xai_audit.report.context import MANIFEST, SPEC, Context, cite, joined, name
-from xai_audit.report.document import Block, Bullets, Group, Prose, SignatureBox, Signatures, Span, Table
+from xai_audit.report.context import MANIFEST, SPEC, STATEMENTS, Context, cite, name
+from xai_audit.report.document import Blank, Block, Group, Prose, SignatureBox, Signatures, Span, Table
+from xai_audit.report.sections import since
+from xai_audit.report.sections.actions import actions, waivers
 from xai_audit.report.sections.missing import missing
 from xai_audit.report.sections.verdicts import card
 from xai_audit.report.tables import cell, columns_of
@@ -33,26 +35,15 @@ FIELDS = (
     "independence_note",
     "signature",
 )
+LINES = {"conditions": 3, "independence_note": 2, "signature": 3}
+"""Lines of the fields that need more than one."""
 DECISIONS = ("accept", "accept_with_conditions", "reject")
-
-
-def monitoring(context: Context) -> tuple[Block, ...]:
-    """What makes this report stale."""
-    manifest = context.run.manifest
-    weights = manifest["model"].get("digest")
-    stale = [context.say("stale.model", digest=name(weights[:16], MANIFEST))] if weights else []
-    stale += [
-        context.say("stale.spec", digest=name(manifest["spec"]["sha256"][:16], MANIFEST)),
-        context.say("stale.data"),
-        context.say("stale.package", version=name(manifest["package"]["version"], MANIFEST)),
-    ]
-    return (Prose((context.say("stale.lead"),)), Bullets(tuple(stale)), missing(context, "missing.drift"))
 
 
 def findings(context: Context) -> tuple[Block, ...]:
     """Every finding, worst first; passed ones too."""
     if not context.findings:
-        return (missing(context, "missing.findings"),)
+        return (missing(context, "missing.findings"), actions(context))
     groups = []
     for kind in ("criterion", "step", "causal", "concept", "trust", "observation"):
         found = [finding for finding in worst_first(context.findings) if finding.kind == kind]
@@ -61,7 +52,7 @@ def findings(context: Context) -> tuple[Block, ...]:
             lead = Prose((context.say(f"findings.{kind}.lead"),), "note")
             told = (_trust(context, found),) if kind == "trust" else tuple(card(context, each) for each in found)
             groups.append(Group(title, f"findings-{kind}", (lead, *told)))
-    return (*groups, missing(context, "missing.actions"))
+    return (since.states(context), *groups, waivers(context), actions(context))
 
 
 def _trust(context: Context, found: Sequence[Finding]) -> Table:
@@ -73,7 +64,7 @@ def _trust(context: Context, found: Sequence[Finding]) -> Table:
             cell(Span(context.method_name(str(each.method)), SPEC), anchor=f"finding-{each.id}"),
             cell(name(each.slice or "all")),
             cell(context.label(f"trust.state.{state_of(each)}"), verdict=VERDICT[state_of(each)]),
-            cell(joined([(cite(identifier),) for identifier in each.evidence], ", ") or "–"),
+            cell(context.listed([(cite(identifier),) for identifier in each.evidence]) or "–"),
         )
         for each in order
     )
@@ -82,14 +73,23 @@ def _trust(context: Context, found: Sequence[Finding]) -> Table:
 
 def sign_off(context: Context) -> tuple[Block, ...]:
     """One empty box a role; nothing is ticked or filled in."""
-    fields = tuple(context.label(f"signature.{field}") for field in FIELDS)
-    decisions = tuple(context.label(f"signature.decision.{decision}") for decision in DECISIONS)
-    boxes = tuple(
-        SignatureBox(context.label(f"role.{role}"), fields, decisions) for role in ROLES[context.spec.audit.domain]
-    )
+    boxes = tuple(_box(context, role) for role in ROLES[context.spec.audit.domain])
     seal = context.say("signature.seal", run=name(context.run.manifest["run"], MANIFEST))
+    empty = len(context.mapping.pending)
+    still = context.count_of("signature.boxes_empty", empty, STATEMENTS) if empty else context.say("signature.no_boxes")
     return (
-        Prose((context.say("signature.lead"), context.say("signature.author"))),
+        Prose((context.say("signature.lead"), context.say("signature.author"), still)),
         Prose((seal, context.say("signature.not_proved")), "note"),
         Signatures(boxes, context.label("signature.decision.title")),
     )
+
+
+def _box(context: Context, role: str) -> SignatureBox:
+    """Lines and boxes of one role; the name of the person, the reserved field for a signature among them."""
+    blanks = tuple(
+        Blank(f"sign.{role}.{field}", context.label(f"signature.{field}"), LINES.get(field, 1)) for field in FIELDS
+    )
+    decisions = tuple(
+        Blank(f"sign.{role}.{decision}", context.label(f"signature.decision.{decision}")) for decision in DECISIONS
+    )
+    return SignatureBox(context.label(f"role.{role}"), role, blanks, decisions)

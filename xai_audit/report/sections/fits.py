@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from xai_audit.evidence.canonical import canonical
 from xai_audit.evidence.records import Evidence
-from xai_audit.report.context import Context, joined, name, number
+from xai_audit.report.context import Context, name, number
 from xai_audit.report.document import Sentence, Span
 
 POOR_FIT = 0.5
@@ -142,7 +142,7 @@ def settings_beside(context: Context, record: Evidence) -> Sentence:
     segments = parameters.get("segments") or parameters.get("players")
     if isinstance(segments, str | dict):
         said.append(context.say("beside.segments", segments=_segments(context, segments, record.id)))
-    return joined(said)
+    return context.joined(said)
 
 
 def _segments(context: Context, segments: str | dict[str, Any], source: str) -> Sentence:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xai_audit import registry
-from xai_audit.report.context import SPEC, Context, cite, joined, name, number
+from xai_audit.report.context import SPEC, Context, cite, name, number
 from xai_audit.report.document import (
     Block,
     CaseStrip,
@@ -80,7 +80,7 @@ def galleries(context: Context, chosen: Chosen, drawn: Sequence[DrawnMethod]) ->
         return (Prose((said, (cite(chosen.record.id),)), "strong"),)
     outline: tuple[Block, ...] = ()
     if marked_masks := _outlines(context, chosen):
-        outline = (Prose((context.say("gallery.outline", masks=name(", ".join(marked_masks))),), "note"),)
+        outline = (Prose((context.say("gallery.outline", masks=name(context.words.listed(marked_masks))),), "note"),)
     return (*_scales(context, drawn), *outline, *(_gallery(context, chosen, drawn, rule) for rule in chosen.rules))
 
 
@@ -152,7 +152,7 @@ def image_like_methods(context: Context, methods: Iterable[tuple[str, str]]) -> 
         if registry.method(use).rule != "plain":
             named.setdefault(registry.method(use).limits, []).append(context.method_name(label))
     for limits, names in named.items():
-        yield context.say("gallery.limit", method=Span(", ".join(names), SPEC), limit=Span(limits, SPEC))
+        yield context.say("gallery.limit", method=Span(context.words.listed(names), SPEC), limit=Span(limits, SPEC))
 
 
 def _strip(context: Context, chosen: Chosen, drawn: Sequence[DrawnMethod], case: dict[str, Any]) -> CaseStrip:
@@ -203,7 +203,7 @@ def _mark(context: Context, maps: MethodMaps, row: int) -> Sentence:
         said.append(context.say("explanations.agnostic_mark"))
     if registry.method(shown.use).rule != "plain":
         said.append(context.say("explanations.image_like_mark"))
-    return joined(said, "; ")
+    return context.listed(said, "semicolon")
 
 
 def _remark(context: Context, maps: MethodMaps, row: int) -> Sentence:

@@ -118,9 +118,12 @@ def _means_alt(context: Context, records: Sequence[Evidence], titles: dict[str, 
     for record in records:
         most = sorted(_known(context, record), key=lambda value: -(value.estimate or 0.0))[:3]
         write = context.numbers.plain
-        names = "; ".join(f"{_title(context, titles, each.label)}, {write(each.estimate or 0.0, 2)}" for each in most)
+        named = [
+            context.words.listed((_title(context, titles, each.label), write(each.estimate or 0.0, 2))) for each in most
+        ]
+        names = context.words.listed(named, "semicolon")
         told.append(context.label("alt.global").format(slice=record.slice or WHOLE, strongest=names))
-    return " ".join(told)
+    return context.words.joined(told)
 
 
 def _table(context: Context, records: Sequence[Evidence], titles: dict[str, tuple[int, str]]) -> Table:
@@ -213,7 +216,7 @@ def _dependence_alt(context: Context, panels: Sequence[Dependence]) -> str:
                 first=context.numbers.plain(float(low), 2), last=context.numbers.plain(float(high), 2),
             )
         )  # fmt: skip
-    return " ".join(told)
+    return context.words.joined(told)
 
 
 def _dots(context: Context, rows: ExplainedRows, found: Contributions, order: Sequence[int]) -> Table:
@@ -223,7 +226,7 @@ def _dots(context: Context, rows: ExplainedRows, found: Contributions, order: Se
     lines: list[Row] = []
     for player in order:
         for row in np.argsort(found.values[:, player], kind="stable").tolist():
-            values = ", ".join(
+            values = context.words.listed(
                 value_text(context, rows.features[at], rows.values[places[row], at]) for at in found.members[player]
             )
             lines.append((

@@ -9,8 +9,8 @@ from xai_audit.report.context import SPEC, Context, cite, heading, name, number
 from xai_audit.report.document import Block, Figure, Group, Prose, Span
 from xai_audit.report.figures import MOST_ROWS, Dot, relevance
 from xai_audit.report.sections.missing import missing
-from xai_audit.report.sections.performance import main_value
 from xai_audit.report.tables import Row, cell, columns_of, table
+from xai_audit.report.values import whole_value
 
 
 def localisation(context: Context) -> tuple[Block, ...]:
@@ -52,7 +52,9 @@ def _inside(context: Context, subject: str, records: Sequence[Evidence]) -> Grou
     drawn = [
         (record, value)
         for record in records
-        if (value := main_value(record)) and value.estimate is not None and context.numbers.may_show(value.n)
+        if (value := whole_value(record, record.subject)) is not None
+        and value.estimate is not None
+        and context.numbers.may_show(value.n)
     ]
     figure: tuple[Block, ...] = ()
     if drawn and subject == "relevance_mass":
@@ -78,7 +80,7 @@ def _why_none(context: Context, record: Evidence, value: Value | None) -> str:
 
 
 def _inside_row(context: Context, record: Evidence) -> Row:
-    write, value = context.numbers, main_value(record)
+    write, value = context.numbers, whole_value(record, record.subject)
     start = (
         cell(Span(context.method_name(record.method or ""), SPEC)),
         cell(name(record.mask or "")),

@@ -67,7 +67,8 @@ def _mean(context: Context, label: str, part: str, one: Floats, scale: Range, *,
     picture = None
     if is_drawn:
         stamp = stamp_of(context, states(context).over(label, (part, WHOLE)))
-        alt = array_alt(context, f"{context.method_name(label)}, {part}", one, is_signed=scale.is_signed)
+        title = context.words.listed((context.method_name(label), part))
+        alt = array_alt(context, title, one, is_signed=scale.is_signed)
         picture = Image(f"mean-{part}-{label}", "image/jpeg", jpeg(map_alone(one, scale, SIDE), SIDE, stamp), alt)
     return Mean(float(one.min()), float(one.max()), place_of_largest(context, one), picture)
 
@@ -79,7 +80,7 @@ def mean_maps(context: Context, chosen: Chosen, groups: Groups, means: Sequence[
     hidden = [part.name for part in context.spec.slices if part.name not in groups]
     left_out: tuple[Block, ...] = ()
     if hidden:
-        said = context.say("means.hidden", slices=name(", ".join(hidden)), cases=_least(context))
+        said = context.say("means.hidden", slices=name(context.words.listed(hidden)), cases=_least(context))
         left_out = (Prose((said,), "note"),)
     if not groups:
         return left_out

@@ -9,7 +9,7 @@ import numpy as np
 
 from xai_audit import registry
 from xai_audit.evidence.records import Evidence
-from xai_audit.report.context import SPEC, Context, cite, joined, name, number, strong
+from xai_audit.report.context import SPEC, Context, cite, name, number, strong
 from xai_audit.report.document import Block, Bullets, Cell, Group, Missing, Sentence, Span, Table
 from xai_audit.report.explained import methods_with_maps, record_of
 from xai_audit.report.inside import OF_METHODS
@@ -161,7 +161,7 @@ def _target(context: Context, method: Method, target: dict[str, Any], source: st
         for key in ("foil", "reference")
         if target.get(key) is not None
     ]
-    return joined(parts)
+    return context.joined(parts)
 
 
 def _named(value: object, source: str) -> Span:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from xai_audit import registry
 from xai_audit.evidence.records import Evidence, Value
@@ -11,9 +11,11 @@ from xai_audit.report.context import SPEC, Context, cite, heading, name, number
 from xai_audit.report.document import Block, Cell, Figure, Group, Prose, Sentence, Span, Table
 from xai_audit.report.figures import MOST_ROWS, Bin, Dot, confusion, forest, reliability
 from xai_audit.report.numbers import SMALL, SMALL_COUNT
+from xai_audit.report.sections.comparison import challengers
 from xai_audit.report.sections.fairness import fairness
 from xai_audit.report.sections.missing import missing
 from xai_audit.report.tables import Row, cell, columns_of, table
+from xai_audit.report.values import whole_value
 from xai_audit.verdict import worst_first
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 MOST_PANELS = 6
 MOST_CLASSES = 12
 KINDS = ("performance", "calibration")
+Rates: TypeAlias = Mapping[str, tuple[Value, str]]
+"""Base rate by slice, with the evidence id."""
 
 
 def section(context: Context) -> tuple[Block, ...]:
@@ -42,7 +46,7 @@ def section(context: Context) -> tuple[Block, ...]:
         *_warnings(context, records),
         *(group for group in groups if group),
         *fairness(context),
-        missing(context, "missing.comparison"),
+        *challengers(context),
     )
 
 
@@ -92,23 +96,17 @@ def _warnings(context: Context, records: Sequence[Evidence]) -> tuple[Block, ...
         return ()
     columns = columns_of(context, "slice", "reason", "evidence")
     rows = [
-        (cell(name(", ".join(parts))), cell(Span(text, sources[text])), cell(cite(sources[text])))
+        (cell(name(context.words.listed(parts))), cell(Span(text, sources[text])), cell(cite(sources[text])))
         for text, parts in slices.items()
     ]
     return (table(context, context.label("performance.warnings_title"), "warnings", columns, rows),)
 
 
-def main_value(record: Evidence) -> Value | None:
-    """The value that stands for the whole record: the one of its name without a label, or else the first."""
-    named = [value for value in record.values if value.name == record.subject]
-    return next((value for value in named if not value.label), named[0] if named else None)
-
-
-def base_rates(context: Context) -> Mapping[str, tuple[Value, str]]:
+def base_rates(context: Context) -> Rates:
     """Base rate by slice, with the evidence id."""
     found = {}
     for record in context.of_kind("performance"):
-        value = main_value(record) if record.subject == "base_rate" else None
+        value = whole_value(record, record.subject) if record.subject == "base_rate" else None
         if value is not None and value.status == "measured" and record.slice:
             found[record.slice] = (value, record.id)
     return found
@@ -129,7 +127,7 @@ def _answers(context: Context, record: Evidence, value: Value) -> tuple[Finding,
 def _forest(context: Context, subject: str, records: Sequence[Evidence]) -> list[Block]:
     dots, unit = [], ""
     for record in records:
-        value = main_value(record)
+        value = whole_value(record, record.subject)
         if value is None or value.estimate is None or not context.numbers.may_show(value.n):
             continue
         answers = _answers(context, record, value)
@@ -157,13 +155,14 @@ def _forest(context: Context, subject: str, records: Sequence[Evidence]) -> list
 def _table(context: Context, subject: str, records: Sequence[Evidence], role: str = "table") -> Table:
     columns = columns_of(context, "slice", "class", "estimate", "interval", "cases", "base_rate", "verdict", "evidence",
                          numbers=("estimate", "interval", "cases", "base_rate"))  # fmt: skip
-    rows = [row for record in records for row in _rows(context, subject, record)]
+    rates = base_rates(context)
+    rows = [row for record in records for row in _rows(context, subject, record, rates)]
     order = sorted(rows, key=lambda row: row[0].content[0].text != "all") if len(rows) > MOST_ROWS else rows
     caption = context.label("performance.table_caption").format(measure=heading(context.measure_name(subject)))
     return table(context, caption, f"{role}-{subject}", columns, order, attach=role == "data")
 
 
-def _rows(context: Context, subject: str, record: Evidence) -> list[Row]:
+def _rows(context: Context, subject: str, record: Evidence, rates: Rates) -> list[Row]:
     part = cell(name(record.slice or "all"))
     if record.status != "measured":
         return [(part, cell("–"), *_unmeasured(context, record))]
@@ -171,7 +170,7 @@ def _rows(context: Context, subject: str, record: Evidence) -> list[Row]:
         (
             part,
             cell(name(value.label, record.id)) if value.label else cell(context.label("performance.whole")),
-            *_numbers(context, record, value),
+            *_numbers(context, record, value, rates),
         )
         for value in record.values
         if value.name == subject
@@ -185,7 +184,7 @@ def _unmeasured(context: Context, record: Evidence) -> tuple[Cell, ...]:
             cell(context.verdict(verdict), verdict=verdict), cell(cite(record.id)))  # fmt: skip
 
 
-def _numbers(context: Context, record: Evidence, value: Value) -> tuple[Cell, ...]:
+def _numbers(context: Context, record: Evidence, value: Value, rates: Rates) -> tuple[Cell, ...]:
     write, source = context.numbers, record.id
     answers = _answers(context, record, value)
     verdict = (worst_first(answers)[0].verdict or "") if answers else ""
@@ -197,7 +196,7 @@ def _numbers(context: Context, record: Evidence, value: Value) -> tuple[Cell, ..
             reason,
             cell("–"),
             cell(number(write.group(value.n), source)),
-            _base(context, record),
+            _base(context, record, rates),
             word,
             cell(cite(source)),
         )
@@ -209,7 +208,8 @@ def _numbers(context: Context, record: Evidence, value: Value) -> tuple[Cell, ..
         )
         interval = cell(number(text, source))
     return (cell(number(estimate_text(context, record.subject, value), source)), interval,
-            cell(number(write.group(value.n), source)), _base(context, record), word, cell(cite(source)))  # fmt: skip
+            cell(number(write.group(value.n), source)), _base(context, record, rates), word,
+            cell(cite(source)))  # fmt: skip
 
 
 def estimate_text(context: Context, measure: str, value: Value) -> str:
@@ -220,8 +220,8 @@ def estimate_text(context: Context, measure: str, value: Value) -> str:
     return context.numbers.value(measure, value.estimate, value.unit)
 
 
-def _base(context: Context, record: Evidence) -> Cell:
-    found = base_rates(context).get(record.slice or "all")
+def _base(context: Context, record: Evidence, rates: Rates) -> Cell:
+    found = rates.get(record.slice or "all")
     if found is None or found[0].estimate is None or not context.numbers.may_show(found[0].n):
         return cell("–")
     return cell(number(context.numbers.value("base_rate", found[0].estimate, found[0].unit), found[1]))

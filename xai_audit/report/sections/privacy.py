@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 
 from xai_audit.report.context import Context
 from xai_audit.report.numbers import SMALL, WITHHELD
-from xai_audit.spec.schema import ImageTable
-from xai_audit.spec.tables import TableSource
+from xai_audit.verdict import withheld
 
 
 def ids_are_withheld(context: Context) -> bool:
     """Whether the column that ids come from is withheld."""
-    source = context.spec.data.source
-    column: str | None = "id"
-    if isinstance(source, ImageTable):
-        column = source.id or source.image
-    elif isinstance(source, TableSource):
-        column = source.id
-    return column is not None and column in context.spec.data.show.withhold
+    return withheld.ids_are_withheld(context.spec)
 
 
 def case_name(context: Context, identifier: str) -> str:
     """The id of a case, or a digest of it where ids are withheld."""
     if not ids_are_withheld(context):
         return identifier
-    return context.label("privacy.case").format(digest=hashlib.sha256(identifier.encode()).hexdigest()[:10])
+    return context.label("privacy.case").format(digest=withheld.digest_of_id(identifier))
 
 
 def without_ids(context: Context, text: str) -> str:
@@ -35,10 +27,8 @@ def without_ids(context: Context, text: str) -> str:
         return text
     profile = context.first("data_profile")
     bad = [str(entry["id"]) for entry in profile.details.get("bad_cases", [])] if profile else []
-    for identifier in sorted({*bad, *map(str, context.run.rows()["id"])}, key=len, reverse=True):
-        if identifier in text:
-            text = text.replace(identifier, case_name(context, identifier))
-    return text
+    identifiers = {*bad, *map(str, context.run.rows()["id"])}
+    return withheld.replaced(text, identifiers, lambda identifier: case_name(context, identifier))
 
 
 def shown_counts(context: Context, counts: Sequence[int], known: Sequence[bool] = ()) -> list[int]:

@@ -73,7 +73,7 @@ def who(context: Context, record: Evidence) -> Span:
 
 def control_name(context: Context, label: str) -> str:
     """A control in words: random map, Sobel edges, centre, equal values."""
-    return context.label(f"trust.control.{label.removeprefix(CONTROL).split(':')[0]}")
+    return context.method_name(f"{CONTROL}{label.removeprefix(CONTROL)}")
 
 
 def main_of(record: Evidence) -> Value | None:
@@ -108,7 +108,7 @@ def interval_text(context: Context, measure: str, value: Value) -> str:
     ends = context.label("numbers.interval").format(
         low=_end(context, measure, value.low, value.unit), high=_end(context, measure, value.high, value.unit)
     )
-    return f"{text} ({ends})"
+    return context.words.bracketed(text, ends)
 
 
 def limit_text(context: Context, limit: Limit) -> Sentence:

@@ -95,7 +95,7 @@ def _values(context: Context, record: Evidence) -> Iterator[Block]:
     """Mean stability over seeds and backgrounds, and agreement with each other method, with intervals."""
     columns = columns_of(context, "what", "value", "cases", "evidence", numbers=("value", "cases"))
     rows = [
-        (cell(_value_name(context, value.name, value.label)),
+        (cell(value_name(context, value.name, value.label)),
          cell(number(interval_text(context, f"reasons_{value.name}", value), record.id)
               if context.numbers.may_show(value.n) else Span(context.label("numbers.too_few"), record.id)),
          cell(number(context.numbers.group(value.n), record.id)), cell(cite(record.id)))
@@ -105,7 +105,8 @@ def _values(context: Context, record: Evidence) -> Iterator[Block]:
         yield table(context, context.label("reasons.values_caption"), "reason-stability", columns, rows)
 
 
-def _value_name(context: Context, value: str, label: str) -> Sentence:
+def value_name(context: Context, value: str, label: str) -> Sentence:
+    """What a number of reason codes says, in words."""
     key = f"reasons.value.{value}"
     shown = Span(context.method_name(label), SPEC) if label else Span("")
     if not context.words.has(key):
@@ -181,7 +182,7 @@ def _decisions(context: Context, record: Evidence, decisions: Sequence[dict[str,
 def _decision(context: Context, record: Evidence, each: dict[str, Any]) -> DecisionCard:
     """One decision: what was stated, then its reasons, each with its value, contribution and marks."""
     case = name(case_name(context, str(each["id"])), record.id)
-    flags = [(Span(" "), *context.say(f"reasons.flag.{flag}")) for flag in each.get("flags") or ()]
+    flags = [context.say(f"reasons.flag.{flag}") for flag in each.get("flags") or ()]
     if not each["reasons"]:
         said = context.say("reasons.none", case=case)
     elif each.get("probability") is None:
@@ -190,7 +191,7 @@ def _decision(context: Context, record: Evidence, each: dict[str, Any]) -> Decis
         stated = number(context.numbers.probability(float(each["probability"])), record.id)
         said = context.say("reasons.decision", case=case, probability=stated)
     parts = tuple(_reason(context, record, reason) for reason in each["reasons"])
-    return DecisionCard(joined([said, *flags], ""), parts)
+    return DecisionCard(context.joined([said, *flags]), parts)
 
 
 def _reason(context: Context, record: Evidence, reason: dict[str, Any]) -> Sentence:
@@ -198,12 +199,13 @@ def _reason(context: Context, record: Evidence, reason: dict[str, Any]) -> Sente
     parts: dict[str, Part] = {
         "feature": name(title),
         "contribution": number(context.numbers.plain(float(reason["contribution"]), 2), record.id),
-        "marks": joined([(Span(" "), *mark) for mark in _marks(context, record, reason)], ""),
     }
     value = _shown_value(context, reason)
     if value:
-        return context.say("reasons.reason", value=Span(value, record.id), **parts)
-    return context.say("reasons.reason_withheld", **parts)
+        said = context.say("reasons.reason", value=Span(value, record.id), **parts)
+    else:
+        said = context.say("reasons.reason_withheld", **parts)
+    return joined([said, *_marks(context, record, reason)])
 
 
 def _shown_value(context: Context, reason: dict[str, Any]) -> str:
@@ -222,7 +224,7 @@ def _marks(context: Context, record: Evidence, reason: dict[str, Any]) -> Iterat
         yield context.say(f"reasons.flag.{flag}")
     against = [str(method) for method, agrees in (reason.get("agreed") or {}).items() if not agrees]
     if against:
-        methods = Span(", ".join(context.method_name(method) for method in against), SPEC)
+        methods = Span(context.words.listed(context.method_name(method) for method in against), SPEC)
         yield context.say("reasons.mark.not_agreed", methods=methods)
 
 

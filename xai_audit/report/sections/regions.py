@@ -93,5 +93,5 @@ def _chart(context: Context, located: Sequence[Located], data: Table) -> Iterato
     ]
     if places:
         title = context.label("regions.figure_title")
-        caption = (context.say("regions.figure_caption"),)
+        caption = (context.say("regions.figure_caption"), context.say("regions.figure_no_interval"))
         yield Figure(title, caption, regions_chart(context, places), data, anchor="regions-figure")

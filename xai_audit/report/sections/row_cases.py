@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from xai_audit.report.bar_charts import Bars, contributions_chart, row_label
-from xai_audit.report.context import SPEC, Context, cite, joined, name, number
+from xai_audit.report.context import SPEC, Context, cite, name, number
 from xai_audit.report.document import (
     Block,
     CaseStrip,
@@ -72,7 +72,9 @@ def _strip(context: Context, rows: ExplainedRows, found: Sequence[Contributions]
     here = [each for each in found if str(case["id"]) in each.places]
     parts = [here[start : start + MOST_METHODS] for start in range(0, len(here), MOST_METHODS)]
     pictures = tuple(_picture(context, rows, part, case, place) for place, part in enumerate(parts))
-    caption = joined([case_caption(context, case, rows.record.id), *explained_class(context, here, str(case["id"]))])
+    caption = context.joined(
+        [case_caption(context, case, rows.record.id), *explained_class(context, here, str(case["id"]))]
+    )
     return CaseStrip(caption, pictures)
 
 
@@ -143,7 +145,7 @@ def _below(
         why = below(context, state, states(context).worst(each.label, entry["slices"]))
         said = context.say("rows.of_method", method=method, said=why)
         told.append((Span(context.label(f"mark.{VERDICT[state]}")), Span("\u00a0"), *said))
-    return joined(remarks), joined(marks, "; "), "", joined(told, "; ")
+    return context.joined(remarks), context.listed(marks, "semicolon"), "", context.listed(told, "semicolon")
 
 
 def _alt(
@@ -154,19 +156,22 @@ def _alt(
     for each in found:
         row = each.places[case]
         order = np.argsort(-np.abs(each.values[row]), kind="stable")[:3]
-        strongest = "; ".join(
+        strongest = [
             context.label("alt.contribution").format(
-                feature=each.name(rows.features, player), value=player_value(context, rows, each, case, player),
+                feature=each.name(rows.features, player),
+                value=player_value(context, rows, each, case, player),
                 contribution=context.numbers.plain(float(each.values[row, player]), 2),
             )
             for player in order.tolist()
-        )  # fmt: skip
+        ]
         text = context.label("alt.row").format(
-            method=context.method_name(each.label), count=context.numbers.count(len(each.members)), strongest=strongest
+            method=context.method_name(each.label),
+            count=context.numbers.count(len(each.members)),
+            strongest=context.words.listed(strongest, "semicolon"),
         )
         state = states(context).over(each.label, entry["slices"])
         told.append(context.label(f"trust.alt.{state}").format(alt=text) if state in ("failed", "weak") else text)
-    return " ".join(told)
+    return context.words.joined(told)
 
 
 def _data(

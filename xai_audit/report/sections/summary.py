@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from xai_audit.report.causal_counts import count_sentence
-from xai_audit.report.context import FINDINGS, MANIFEST, SPEC, Context, joined, name, number
-from xai_audit.report.document import Block, Bullets, Prose, Question, Sentence
-from xai_audit.report.sections.trust import counts
+from xai_audit.report.context import FINDINGS, MANIFEST, SPEC, STATEMENTS, Context, name, number
+from xai_audit.report.document import Block, Bullets, FindingCard, Prose, Question, Sentence, Span
+from xai_audit.report.sections.cover import state_of
+from xai_audit.report.sections.late import warnings
 from xai_audit.report.sections.verdicts import (
     MOST_BROKEN,
     MOST_WORRIES,
@@ -17,37 +19,77 @@ from xai_audit.report.sections.verdicts import (
     overall_line,
     tally,
     worries,
-    worrying,
+    worrying_groups,
 )
 from xai_audit.report.sentences import brief_sentences
 from xai_audit.report.trusted import States, listed, states
+from xai_audit.report.walk import mapped
 from xai_audit.spec.base import Text
 
 if TYPE_CHECKING:
     from xai_audit.verdict import Finding
 
+LACKING = frozenset({"not_assessed", "criterion_not_met", "partial"})
+"""Status words of a clause whose evidence is not all there or not all good."""
 MOST_LEANING = 2
 """Classes that lean on what ought not to matter, beside the cards."""
-LONGEST_USE = 200
+LONGEST_USE = 260
 """Characters of the owner's words that the decision page holds."""
+LONGEST = {"name": 24, "text": 170}
+"""Characters of a name that a person gave, and of the reason of a step, that the decision page holds."""
+MOST_IDS = 2
+"""Pieces of evidence that a card of the decision page names."""
+MOST_NAMED = 8
+"""Open criteria that the decision page names; of more it gives the count."""
 
 
 def section(context: Context) -> tuple[Block, ...]:
     """State, counts, and the four questions of the signatory."""
     questions = (("use", _use), ("tested", _tested), ("worries", _worries), ("decide", _decide))
-    return (
+    blocks: tuple[Block, ...] = (
         Prose((_identity(context),), "note"),
         tally(context),
         Prose((overall_line(context), count_sentence(context))),
         *(Question(context.label(f"question.{key}"), answer(context)) for key, answer in questions),
     )
+    return tuple(_fitted(block) for block in blocks)
+
+
+def _fitted(part: Any) -> Any:
+    """A part of the page with long names and reasons cut, so that it stays one page; section 15 has them whole."""
+    if isinstance(part, Span):
+        most = LONGEST.get(part.kind, 0) if part.source else 0
+        if not most or len(part.text) <= most:
+            return part
+        return replace(part, text=_cut_inside(part.text, most) if part.kind == "name" else _cut(part.text, most))
+    if isinstance(part, FindingCard):
+        sentences = tuple(_few_ids(sentence) for sentence in part.sentences)
+        part = replace(part, name=_cut(part.name, LONGEST["text"]), sentences=sentences)
+    return mapped(part, _fitted)
+
+
+def _few_ids(sentence: Sentence) -> Sentence:
+    """A sentence with its first pieces of evidence; the finding itself has them all."""
+    ids = [place for place, span in enumerate(sentence) if span.kind == "evidence"]
+    if len(ids) <= MOST_IDS:
+        return sentence
+    return (*sentence[: ids[MOST_IDS]], Span("…"), *sentence[ids[-1] + 1 :])
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most].rstrip()}…"
+
+
+def _cut_inside(text: str, most: int) -> str:
+    """A name without its middle: the ends tell it from its neighbours."""
+    return f"{text[: most // 2].rstrip()}…{text[len(text) - most // 2 :].lstrip()}"
 
 
 def _identity(context: Context) -> Sentence:
     manifest = context.run.manifest
     return context.say(
         "summary.identity", audit=name(manifest["audit"], MANIFEST), run=name(manifest["run"], MANIFEST),
-        date=number(context.time(manifest["ended"]), MANIFEST),
+        date=number(context.time(manifest["ended"]), MANIFEST), state=context.label(f"state.{state_of(context)}"),
     )  # fmt: skip
 
 
@@ -57,7 +99,14 @@ def _use(context: Context) -> tuple[Block, ...]:
         context.say(f"use.{key}", text=_clipped(context, text)) if text else context.say(f"use.no_{key}")
         for key, text in (("intended", audit.intended_use), ("not_for", audit.not_for))
     ]
-    return (Prose(tuple(items)), Prose((context.say("use.owners_words"),), "note"))
+    return (*(Prose((item,)) for item in items), Prose((_stated_by(context),), "note"))
+
+
+def _stated_by(context: Context) -> Sentence:
+    owner = context.spec.audit.owner
+    if owner is None:
+        return context.say("use.owners_words")
+    return context.say("use.words_of", name=name(owner.name), role=name(owner.role))
 
 
 def _clipped(context: Context, text: Text) -> Sentence:
@@ -73,16 +122,26 @@ def _tested(context: Context) -> tuple[Block, ...]:
     methods = _asked(context)
     criteria = context.count_of("tested.criteria", len(context.spec.criteria), SPEC)
     found = states(context)
-    trusted: tuple[Block, ...] = (Prose(tuple(counts(context, found))),) if found.are_judged else ()
-    said = joined([part for part in (done, slices, methods, criteria) if part])
+    trusted: tuple[Block, ...] = (Prose((_trusted(context, found),)),) if found.are_judged else ()
+    said = context.joined([part for part in (done, slices, methods, criteria) if part])
     return (Prose((said,)), *trusted, *_gaps(context))
+
+
+def _trusted(context: Context, found: States) -> Sentence:
+    """How many explanation methods may be believed; which may not is told among the worries."""
+    methods = len(found.methods)
+    trusted = number(context.numbers.count(methods - len(_doubted(found))), FINDINGS)
+    return context.count_of("tested.trusted", methods, FINDINGS, trusted=trusted)
 
 
 def _done(context: Context) -> Sentence:
     """How many cases were read, or that there are none to read."""
     if not context.spec.has_cases:
         return context.say("tested.no_cases")
-    return context.count_of("tested.cases", _cases(context), _profile_id(context))
+    profile = context.first("data_profile")
+    if profile is None:
+        return context.say("tested.unread")
+    return context.count_of("tested.cases", int(profile.details["cases"]), profile.id)
 
 
 def _asked(context: Context) -> Sentence:
@@ -92,29 +151,53 @@ def _asked(context: Context) -> Sentence:
         found.append(context.count_of("tested.methods", len(context.spec.methods), SPEC))
     if causal is not None:
         found.append(context.count_of("tested.queries", len(causal.queries), SPEC))
-    return joined(found)
+    return context.joined(found)
 
 
 def _gaps(context: Context) -> tuple[Block, ...]:
-    broken, unanswered = broken_steps(context), not_run(context)
+    broken, unanswered, clauses = broken_steps(context), not_run(context), tuple(_clauses(context))
     if not broken and not unanswered:
-        return (Prose((context.say("tested.all_ran"), _never(context))),)
+        return (Prose((context.say("tested.all_ran"), *clauses, _never(context))),)
     items = [entry.brief for entry in broken[:MOST_BROKEN]]
     if len(broken) > len(items):
         items.append(context.count_of("attention.more", len(broken) - len(items), FINDINGS))
     if unanswered:
-        ids = joined([(name(finding.id),) for finding in unanswered[:8]], ", ")
-        items.append(context.count_of("tested.unanswered", len(unanswered), FINDINGS, ids=ids))
-    return (Prose((context.say("tested.gaps"),), "strong"), Bullets((*items, _never(context))))
+        items.append(context.count_of("tested.unanswered", len(unanswered), FINDINGS, ids=_named(context, unanswered)))
+    return (Prose((context.say("tested.gaps"),), "strong"), Bullets((*items, *clauses, _never(context))))
+
+
+def _clauses(context: Context) -> Iterator[Sentence]:
+    """How many clauses of the packs have no evidence, or not all of it, or a criterion that is not met."""
+    standings = context.mapping.standings
+    lacking = [one for one in standings if one.status in LACKING]
+    if standings:
+        of = number(context.numbers.of_count(len(lacking), len(standings)), FINDINGS)
+        yield context.say("tested.clauses" if lacking else "tested.no_clause", count=of)
+
+
+def _named(context: Context, found: tuple[Finding, ...]) -> Sentence:
+    """Ids of criteria, and how many more there are."""
+    return _some(context, [name(finding.id, FINDINGS) for finding in found])
+
+
+def _some(context: Context, names: Sequence[Span]) -> Sentence:
+    """The first names of a row, and how many more there are."""
+    ids, more = context.listed(names[:MOST_NAMED]), len(names) - MOST_NAMED
+    return ids if more <= 0 else context.count_of("summary.and_more", more, FINDINGS, ids=ids)
 
 
 def _never(context: Context) -> Sentence:
-    """What this audit was not about."""
-    if context.spec.causal is not None:
-        return context.say(
-            "tested.never_assessed_causal" if context.spec.has_scores else "tested.never_assessed_no_model"
-        )
-    return context.say("tested.never_assessed_checked" if states(context).are_judged else "tested.never_assessed")
+    """What this audit was not about; whether a law is met is no part of any audit."""
+    spec = context.spec
+    absent = {
+        "model": not spec.has_scores,
+        "robustness": spec.has_scores and not any(record.kind == "severity" for record in context.run.records),
+        "causes": spec.causal is None,
+        "checks": bool(spec.methods) and not states(context).are_judged,
+        "requirements": not spec.audit.frameworks,
+    }
+    parts = [context.say(f"never.{key}") for key, is_absent in absent.items() if is_absent]
+    return context.say("never.lead", parts=context.listed([*parts, context.say("never.law")]))
 
 
 def _worries(context: Context) -> tuple[Block, ...]:
@@ -124,20 +207,33 @@ def _worries(context: Context) -> tuple[Block, ...]:
 
 
 def _beyond(context: Context) -> Iterator[Sentence]:
+    yield from _dissent(context)
     found = states(context)
     doubted = _doubted(found)
     if doubted:
         yield context.count_of("worries.explanations", len(doubted), FINDINGS, methods=listed(context, doubted))
     for finding in _leaning(context):
         statement, *_, evidence = brief_sentences(context, finding)
-        yield joined((statement, evidence))
+        yield context.joined((statement, evidence))
     for finding in _not_valid(context):
-        yield joined(brief_sentences(context, finding))
+        yield context.joined(brief_sentences(context, finding))
+
+
+def _dissent(context: Context) -> Iterator[Sentence]:
+    """People who said no, and what is past its date."""
+    against = [one for one in context.people.current if one.answer == "no"]
+    if against:
+        who = tuple(dict.fromkeys(one.author for one in against))
+        names = _some(context, [name(author, STATEMENTS) for author in who])
+        yield context.count_of("worries.dissent", len(against), STATEMENTS, people=names)
+    late = len(warnings(context))
+    if late:
+        yield context.count_of("worries.late", late, FINDINGS)
 
 
 def _leaning(context: Context) -> tuple[Finding, ...]:
     """Classes that lean on what ought not to matter, where worse findings have taken the cards."""
-    untold = worrying(context)[MOST_WORRIES:]
+    untold = [finding for group in worrying_groups(context)[MOST_WORRIES:] for finding in group]
     return tuple(finding for finding in untold if finding.reason == "concept_leans")[:MOST_LEANING]
 
 
@@ -152,29 +248,22 @@ def _not_valid(context: Context) -> tuple[Finding, ...]:
 
 
 def _decide(context: Context) -> tuple[Block, ...]:
-    opened = [finding for finding in context.criteria if finding.verdict != "pass"]
+    opened = tuple(finding for finding in context.criteria if finding.verdict != "pass")
     if not context.criteria:
         covers = context.say("decide.no_criteria")
     elif opened:
-        covers = context.count_of("decide.open", len(opened), FINDINGS)
+        covers = context.count_of("decide.open_named", len(opened), FINDINGS, ids=_named(context, opened))
     else:
         covers = context.say("decide.none_open")
         if _doubted(states(context)) or _not_valid(context):
-            covers = joined([covers, context.say("decide.beyond")])
+            covers = context.joined([covers, context.say("decide.beyond")])
     if any(finding.reason == "concept_leans" for finding in context.findings):
-        covers = joined([covers, context.say("decide.leaning")])
+        covers = context.joined([covers, context.say("decide.leaning")])
     if any(finding.kind == "causal" and finding.severity != "minor" for finding in context.findings):
-        covers = joined([covers, context.say("decide.causal")])
+        covers = context.joined([covers, context.say("decide.causal")])
+    empty = len(context.mapping.pending)
+    if empty:
+        covers = context.joined([covers, context.count_of("decide.empty", empty, STATEMENTS)])
     unsigned = context.say("decide.unsigned")
     asked = context.say("decide.ask" if context.spec.has_scores else "decide.ask_answers")
     return (Prose((asked, covers)), Prose((unsigned,), "note"))
-
-
-def _profile_id(context: Context) -> str:
-    profile = context.first("data_profile")
-    return profile.id if profile else MANIFEST
-
-
-def _cases(context: Context) -> int:
-    profile = context.first("data_profile")
-    return int(profile.details["cases"]) if profile else 0

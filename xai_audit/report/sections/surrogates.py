@@ -13,6 +13,7 @@ from xai_audit.report.sections.missing import failure_reason, not_measured
 from xai_audit.report.shown_tree import ShownNode, feature_words, shown_tree, way_words
 from xai_audit.report.tables import Row, cell, table
 from xai_audit.report.tree_chart import curve_chart, tree_chart
+from xai_audit.report.values import value_of
 
 MOST_FEATURES = 10
 """Features whose return over resamples is listed."""
@@ -60,11 +61,6 @@ def _is_regression(record: Evidence) -> bool:
     return str(record.details["task"]) == "regression"
 
 
-def value_of(record: Evidence, measure: str, label: str = "") -> Value | None:
-    """A value of the record by name and label."""
-    return next((value for value in record.values if value.name == measure and value.label == label), None)
-
-
 def _verdict(context: Context, record: Evidence) -> Sentence:
     key = "valid" if record.details["valid"] else "not_valid"
     return context.say(f"surrogate.{key}", evidence=cite(record.id))
@@ -75,7 +71,7 @@ def _why(context: Context, record: Evidence) -> Iterator[Sentence]:
     limits = record.details["limits"]
     for reason in record.details["why"]:
         measure = reason.split("_")[0]
-        value = value_of(record, measure)
+        value = value_of(record, measure, "")
         shown = None if value is None else value.low if measure == "fidelity" else value.estimate
         parts: dict[str, Span] = {}
         if reason.endswith("_low") and value is not None and shown is not None:
@@ -105,7 +101,7 @@ def _how(context: Context, record: Evidence) -> Iterator[Sentence]:
         features=number(write.count(len(details["features"])), record.id),
     )
     if queries["why_none"]:
-        columns = Span(", ".join(queries["columns"]), record.id, kind="name")
+        columns = Span(context.words.listed(queries["columns"]), record.id, kind="name")
         yield context.say(f"surrogate.no_queries.{queries['why_none']}", columns=columns)
     else:
         yield context.say("surrogate.queries", count=number(write.count(queries["of_tree"]), record.id))
@@ -163,7 +159,7 @@ def _baseline(context: Context, record: Evidence, value: Value) -> Cell:
     """What always giving the commonest answer comes to; kappa and R2 of that are nothing by definition."""
     if not context.numbers.may_show(value.n):
         return cell("–")
-    base = value_of(record, "majority")
+    base = value_of(record, "majority", "")
     if value.name == "fidelity" and not value.label and base is not None and base.estimate is not None:
         return cell(number(context.numbers.value("fidelity", base.estimate, "share"), record.id))
     if value.name == "kappa" and value.estimate is not None:
@@ -237,7 +233,7 @@ def _rule(context: Context, record: Evidence, node: ShownNode) -> Sentence:
 def _returns(context: Context, record: Evidence) -> Table:
     """Which features come again when the tree is grown from resampled cases."""
     write, details = context.numbers, record.details
-    stability = value_of(record, "split_stability")
+    stability = value_of(record, "split_stability", "")
     columns = _columns(context, "feature", "in_tree", "resamples")
     rows = [
         (cell(feature_words(context, record, details["features"][entry["feature"]])),

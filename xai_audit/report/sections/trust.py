@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xai_audit import registry
-from xai_audit.report.context import FINDINGS, SPEC, Context, cite, heading, joined, name, number
+from xai_audit.report.context import FINDINGS, SPEC, Context, cite, heading, name, number
 from xai_audit.report.document import Block, Bullets, Cell, Column, Group, Prose, Sentence, Span, Table
 from xai_audit.report.inside import concept_records
 from xai_audit.report.sections.missing import missing
@@ -81,7 +81,7 @@ def counts(context: Context, found: States) -> Iterator[Sentence]:
         if method not in alike:
             patterns.setdefault(tuple(states_of.items()), []).append(method)
     for pattern, methods in patterns.items():
-        where = joined(list(_on_slices(context, pattern)), ", ")
+        where = context.listed(list(_on_slices(context, pattern)))
         yield context.say("trust.count.mixed", methods=listed(context, methods), where=where)
 
 
@@ -95,7 +95,7 @@ def _on_slices(context: Context, pattern: Sequence[tuple[str, State]]) -> Iterat
             slices = number(context.numbers.count(len(pattern)), FINDINGS)
             yield context.count_of(f"trust.count.share.{state}", len(parts), FINDINGS, slices=slices)
         else:
-            yield context.say(f"trust.count.named.{state}", where=name(", ".join(parts), FINDINGS))
+            yield context.say(f"trust.count.named.{state}", where=name(context.words.listed(parts), FINDINGS))
 
 
 def _taken(context: Context) -> tuple[str, ...]:
@@ -148,7 +148,7 @@ def _states(context: Context, found: States) -> Table:
     columns = [*columns_of(context, "method", "slice", "state")]
     for measure in shape.named:
         title = context.label(f"trust.column.{measure}")
-        columns.append(Column(f"{title} ({_short_limit(context, limits[measure])})"))
+        columns.append(Column(context.words.bracketed(title, _short_limit(context, limits[measure]))))
     if shape.faithful:
         columns.append(Column(context.label("trust.column.faithfulness")))
     columns += columns_of(context, "evidence")
@@ -173,7 +173,7 @@ def _state_row(context: Context, finding: Finding, shape: _Shape) -> Row:
         cell(name(part)),
         cell(context.label(f"trust.state.{state}"), verdict=VERDICT[state]),
         *cells,
-        cell(joined([(cite(identifier),) for identifier in finding.evidence[:1]], ", ") or "–"),
+        cell(context.listed([(cite(identifier),) for identifier in finding.evidence[:1]]) or "–"),
     )
 
 
@@ -221,7 +221,7 @@ def _reasons(context: Context, found: States) -> Iterator[Block]:
         rows = [
             (cell(Span(context.method_name(str(finding.method)), SPEC)), cell(name(finding.slice or WHOLE)),
              cell(context.label(f"trust.state.{state_of(finding)}"), verdict=VERDICT[state_of(finding)]),
-             cell(said), cell(joined([(cite(each),) for each in finding.evidence[:2]], ", ") or "–"))
+             cell(said), cell(context.listed([(cite(each),) for each in finding.evidence[:2]]) or "–"))
             for finding, said in zip(order, items, strict=True)
         ]  # fmt: skip
         yield table(context, title, "trust-reasons", columns, rows)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from xai_audit.evidence.records import Evidence
 from xai_audit.report.concept_charts import Histogram, histograms_chart
-from xai_audit.report.context import Context, cite, joined, name, number
+from xai_audit.report.context import Context, cite, name, number
 from xai_audit.report.document import (
     Block,
     CaseStrip,
@@ -217,7 +217,9 @@ def patch_columns(context: Context) -> tuple[Any, ...]:
 def patch_rows(context: Context, record: Evidence, unit: int, top: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
     """Where a unit answers most, case by case."""
     for entry in top:
-        first, second = (", ".join(context.numbers.count(int(at)) for at in entry["box"][start::2]) for start in (0, 1))
+        first, second = (
+            context.words.listed(context.numbers.count(int(at)) for at in entry["box"][start::2]) for start in (0, 1)
+        )
         seen = context.label("units.box").format(rows=first, columns=second)
         yield (
             cell(number(str(unit), record.id)),
@@ -286,7 +288,7 @@ def _histograms_alt(context: Context, layer: Units, drawn: Sequence[int], parts:
         share = context.numbers.value("area", upper[most], "share")
         told.append(context.label("alt.histogram").format(unit=unit, slice=most, share=share))
     return context.words.plural("alt.histograms", len(drawn)).format(
-        count=context.numbers.count(len(drawn)), units=" ".join(told)
+        count=context.numbers.count(len(drawn)), units=context.words.joined(told)
     )
 
 
@@ -340,4 +342,4 @@ def _strongest(context: Context, layer: Units, entry: Mapping[str, Any]) -> Sent
     if not context.spec.data.show.images or entry["is_dead"]:
         return (Span("–"),)
     cases = [str(each["case"]) for each in entry["top"][:3]]
-    return joined([(name(case_name(context, case), layer.record.id),) for case in cases], ", ")
+    return context.listed([(name(case_name(context, case), layer.record.id),) for case in cases])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 ORDER: tuple[Verdict, ...] = ("pass", "fail", "inconclusive", "not_run", "error", "waived")
 KINDS = (
     "data_profile", "predictions", "cases", "pass", "explanation", "performance", "calibration", "fairness",
+    "operating_point", "challenger", "split_integrity", "sorting", "appraisers", "drift_baseline", "boundary",
     "localisation", "probe", "quality", "global", "scan", "units", "dissection", "tcav", "maximisation",
     "concept_effect", "surrogate", "reasons", "causal_graph", "causal_query", "severity", "cause_beside_attribution",
 )  # fmt: skip
@@ -95,12 +97,29 @@ def _rest(context: Context, count: int) -> tuple[Sentence, ...]:
 
 
 def worries(context: Context) -> tuple[Block, ...]:
-    """At most three findings, worst first, then the count of the rest by verdict."""
-    blocking = worrying(context)
+    """At most three findings, worst first, then the count of the rest by verdict; what is told of one is told once."""
+    blocking = worrying_groups(context)
     if not blocking:
         key = "worries.none" if context.criteria else "worries.no_criteria"
         return (Prose((context.say(key),)),)
-    return (*(card(context, finding, brief=True) for finding in blocking[:MOST_WORRIES]), *_others(context, blocking))
+    told, rest = blocking[:MOST_WORRIES], [finding for group in blocking[MOST_WORRIES:] for finding in group]
+    return (*(card(context, group[0], brief=True, alike=group) for group in told), *_others(context, rest))
+
+
+def worrying_groups(context: Context) -> list[list[Finding]]:
+    """What worries, worst first: findings of the same step, or on the same method, as one in the place of the worst."""
+    groups: dict[tuple[str, ...], list[Finding]] = {}
+    for finding in worrying(context):
+        groups.setdefault(_subject(context, finding), []).append(finding)
+    return list(groups.values())
+
+
+def _subject(context: Context, finding: Finding) -> tuple[str, ...]:
+    if finding.kind == "step":
+        return ("step", *_same_step(context, finding))
+    if finding.kind == "trust":
+        return ("trust", str(finding.method), finding.reason)
+    return (finding.kind, finding.id)
 
 
 def worrying(context: Context) -> list[Finding]:
@@ -112,8 +131,8 @@ def _is_worrying(finding: Finding) -> bool:
     return finding.severity != "minor" if finding.verdict is None else finding.verdict not in ("pass", "waived")
 
 
-def _others(context: Context, blocking: list[Finding]) -> tuple[Block, ...]:
-    rest = Counter(finding.verdict for finding in blocking[MOST_WORRIES:])
+def _others(context: Context, found: Sequence[Finding]) -> tuple[Block, ...]:
+    rest = Counter(finding.verdict for finding in found)
     if not rest:
         return ()
     every: tuple[Verdict | None, ...] = (*ORDER, None)
@@ -127,9 +146,12 @@ def _others(context: Context, blocking: list[Finding]) -> tuple[Block, ...]:
     return (Prose((context.say("worries.rest"), *counts)),)
 
 
-def card(context: Context, finding: Finding, *, brief: bool = False) -> FindingCard:
-    """A finding as a card; a brief one leaves the limit's author to the full list and keeps the anchor there."""
-    sentences = (brief_sentences if brief else finding_sentences)(context, finding)
+def card(context: Context, finding: Finding, *, brief: bool = False, alike: Sequence[Finding] = ()) -> FindingCard:
+    """A finding as a card; a brief one leaves the limit's author to the full list and keeps the anchor there.
+
+    `alike` are findings that a brief card tells in one with it: the same step on other slices.
+    """
+    sentences = brief_sentences(context, finding, alike) if brief else finding_sentences(context, finding)
     verdict: str = finding.verdict or "observation"
     word = context.verdict(finding.verdict)
     if finding.kind == "trust":
@@ -138,6 +160,10 @@ def card(context: Context, finding: Finding, *, brief: bool = False) -> FindingC
         state = concept_state(context, finding)
         verdict, word = CONCEPT_VERDICT[state], context.label(f"spurious.word.{state}")
     title = finding.id
+    if finding.kind == "trust":
+        title = context.method_name(finding.method or "")
+    if brief and finding.kind == "step":
+        title = context.label("card.step")
     if finding.kind == "concept":
         title = context.label("spurious.card").format(
             concept=finding.concept, method=context.method_name(finding.method or "")

@@ -1,0 +1,201 @@
+"""The decision page: four questions on one page, in short sentences, with dissent and gaps."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import subprocess
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from attached import WHEN
+from fixture_causal import make_model_run, make_world_run
+from fixture_run import Made, Wish, make_run
+
+from xai_audit.report import build
+from xai_audit.report.catalogue import load_catalogue
+from xai_audit.report.context import Context, marks_of, plain
+from xai_audit.report.document import Bullets, Cover, FindingCard, Prose, Report, Section, Sentence, Span
+from xai_audit.report.numbers import Numbers
+from xai_audit.report.pdf import render_pdf
+from xai_audit.report.terms import spelt_out
+from xai_audit.report.views import _unlinked
+from xai_audit.report.walk import instances
+from xai_audit.verdict.people import Statement
+
+MOST_WORDS = 25
+DISCLAIMER = "Here ends the page."
+LONG = "a class whose name goes on and on " * 6
+SLICES = ("all", *(f"{'slice-of-a-long-name-' * 2}{place:03d}" for place in range(24)))
+CRITERIA = "criteria:\n" + "".join(
+    f"  - {{id: a-criterion-with-a-name-of-fifty-characters-{place:03d}, measure: sensitivity, slice: {SLICES[place]},"
+    " at_least: 0.93, severity: critical, because: A missed defect reaches the field.}\n"
+    for place in range(20)
+)
+FIXTURES = ("made", "checked", "loans", "concepts", "world", "net", "hard", "bare")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return make_world_run(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return make_model_run(tmp_path_factory.mktemp("net"))
+
+
+@pytest.fixture(scope="module")
+def hard(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Long names, markup, a script from right to left, many slices, and most steps crashed."""
+    wish = Wish(
+        title="T " * 100, slices=SLICES, cases=420, classes=("<b>مرحبا</b> & شكرا", LONG.strip()[:200]),
+        broken=("occlusion", "auroc", "brier", "f1", "grad_cam", "saliency"), criteria=CRITERIA,
+    )  # fmt: skip
+    return make_run(tmp_path_factory.mktemp("hard") / "run", wish)
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """No criteria at all."""
+    return make_run(tmp_path_factory.mktemp("bare") / "run", Wish(criteria="", broken=()))
+
+
+def context_of(made: Made, language: str = "en") -> Context:
+    words = load_catalogue(language)
+    numbers = Numbers(words, made.spec.data.show.minimum_cell).with_marks(marks_of(made.findings))
+    return Context(made.run, made.spec, made.findings, language, words, numbers)
+
+
+def page_of(context: Context) -> Section:
+    return build._section(context, 2, build.OUTLINE[1])
+
+
+def sentences(page: Section) -> list[Sentence]:
+    spoken = [*instances(page, Prose), *instances(page, FindingCard)]
+    found = [sentence for block in spoken for sentence in block.sentences]
+    return found + [item for block in instances(page, Bullets) for item in block.items]
+
+
+def too_long(page: Section) -> list[str]:
+    """Sentences of more words than a reader follows; a person's own words are exempt."""
+    own = ["".join(span.text for span in sentence if span.kind != "words") for sentence in sentences(page)]
+    pieces = [piece for text in own for piece in re.split(r"(?<=[.:])\s", text)]
+    return [piece for piece in pieces if sum(any(c.isalnum() for c in word) for word in piece.split()) > MOST_WORDS]
+
+
+def pages(section: Section, context: Context, tmp_path: Path) -> list[str]:
+    """The text of every page behind the title page, of a PDF that holds this section alone."""
+    (alone,) = spelt_out(_unlinked((section,), frozenset()), context.words)
+    report = Report(
+        context.language,
+        "t",
+        "t",
+        "i",
+        "a",
+        Cover("k", "T", "s", "m", DISCLAIMER),
+        (alone,),
+        context.spec.audit.domain,
+        (),
+    )
+    file = tmp_path / "page.pdf"
+    file.write_bytes(render_pdf(report, {}, WHEN))
+    text = subprocess.run(["pdftotext", "-layout", file, "-"], check=True, capture_output=True, text=True).stdout
+    return [page for page in text.split("\f")[1:] if page.strip()]
+
+
+def overflow(found: Sequence[str]) -> list[str]:
+    """Lines that did not fit on the first of these pages, but for the foot of the whole report."""
+    lines = [line.strip() for page in found[1:] for line in page.splitlines() if line.strip()]
+    return [
+        line for line in lines if line not in (DISCLAIMER, "t", "i") and not re.fullmatch(r"t\s+i|\d+ ?/ ?\d+", line)
+    ]
+
+
+@pytest.mark.parametrize("fixture", FIXTURES)
+def test_the_four_questions_stand_in_order_in_short_sentences(request: pytest.FixtureRequest, fixture: str) -> None:
+    context = context_of(request.getfixturevalue(fixture))
+    page = page_of(context)
+    titles = [block.title for block in page.blocks if hasattr(block, "title")][:4]
+    assert titles == ["What is it for?", "What did we test?", "What worries us?", "What are you asked to decide?"]
+    assert sentences(page)
+    assert too_long(page) == []
+
+
+def test_a_long_sentence_is_found(made: Made) -> None:
+    page = page_of(context_of(made))
+    long = replace(page, blocks=(Prose(((Span("word " * 26),),)),))
+    assert len(too_long(long)) == 1
+    assert too_long(replace(page, blocks=(Prose(((Span("word " * 25),),)),))) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fixture", ["checked", "world", "hard"])
+def test_it_is_one_page(request: pytest.FixtureRequest, fixture: str, tmp_path: Path) -> None:
+    context = context_of(request.getfixturevalue(fixture))
+    assert overflow(pages(page_of(context), context, tmp_path)) == []
+
+
+@pytest.mark.slow
+def test_a_page_that_runs_over_is_found(made: Made, tmp_path: Path) -> None:
+    context = context_of(made)
+    page = page_of(context)
+    long = replace(page, blocks=(*page.blocks, *(Prose(((Span("One line more."),),)) for _ in range(40))))
+    assert "One line more." in overflow(pages(long, context, tmp_path))
+
+
+def text_of_page(context: Context) -> str:
+    return " ".join(plain(sentence) for sentence in sentences(page_of(context))).replace("\u00a0", " ")
+
+
+def test_state_number_and_date_of_the_report_stand_above(made: Made) -> None:
+    text = text_of_page(context_of(made))
+    assert "Draft. Report number solar-cells / 3f9c1a7be204. Evidence complete on 9 March 2026, 08:15 UTC." in text
+
+
+def test_a_report_past_its_last_day_is_stale(made: Made) -> None:
+    audit = made.spec.audit.model_copy(update={"valid_until": datetime.date(2026, 3, 8)})
+    stale = replace(made, spec=made.spec.model_copy(update={"audit": audit}))
+    assert "Stale. Report number" in text_of_page(context_of(stale))
+
+
+def test_open_criteria_are_named_where_the_decision_is_asked(made: Made) -> None:
+    text = text_of_page(context_of(made))
+    assert "4 criteria are open, that is, anything but met: C2, C3, C5, C6." in text
+
+
+def test_many_open_criteria_are_named_in_part_and_counted(hard: Made) -> None:
+    context = context_of(hard)
+    text = text_of_page(context)
+    met = [finding.id for finding in context.criteria if finding.verdict == "pass"]
+    assert met == ["a-criterion-with-a-name-of-fifty-characters-000"], "the one on all cases; each slice has too few"
+    assert len(context.criteria) == 20
+    covered = ", ".join(f"a-criterion-…aracters-{place:03d}" for place in range(1, 9))
+    assert f"19 criteria are open, that is, anything but met: {covered} and 11 more." in text
+    assert LONG.strip()[:200] not in text
+
+
+def test_the_same_step_on_many_slices_is_told_once(hard: Made) -> None:
+    page = page_of(context_of(hard))
+    cards = list(instances(page, FindingCard))
+    assert len(cards) == 3
+    assert len({plain(sentence) for card in cards for sentence in card.sentences[:1]}) == 3
+
+
+def test_who_said_no_and_which_boxes_are_empty_is_said(made: Made) -> None:
+    context = context_of(made)
+    assert "say no" not in text_of_page(context)
+    said = [
+        Statement(f"topic-{place}", "A. Person", "owner", datetime.date(2026, 3, 2), "Not yet.", answer="no")
+        for place in range(2)
+    ]
+    context.__dict__["people"] = replace(context.people, statements=tuple(said))
+    assert "2 statements say no, by: A. Person." in text_of_page(context)
+
+
+def test_no_criteria_is_said_where_the_decision_is_asked(bare: Made) -> None:
+    text = text_of_page(context_of(bare))
+    assert "The decision rests on measurements alone, since no criteria were set." in text
+    assert "Not part of this audit: robustness, causes, whether the explanations can be trusted" in text
