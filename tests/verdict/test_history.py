@@ -98,6 +98,16 @@ def test_a_step_is_known_by_what_it_looked_at_since_its_id_changes_with_the_inpu
     assert state([step("a1")], [], [failed], []) == {"step": "gone"}
 
 
+def test_two_steps_that_looked_at_the_same_with_other_parameters_are_both_told() -> None:
+    twice = [record("s1", "sensitivity", "failed"), record("s2", "sensitivity", "failed")]
+    found = states(None, [step("s1"), step("s2")], twice, THIS)
+    assert [each.finding.id for each in found if each.finding] == ["step:s1", "step:s2"]
+    history = remembered(EARLIER, [step("s1"), step("s2")], twice)
+    once = [record("s3", "sensitivity"), record("s4", "sensitivity", "failed")]
+    later = states(history, [step("s4")], once, THIS)
+    assert [each.state for each in later] == ["persisting", "gone"], "which of the two it was cannot be told"
+
+
 def test_what_was_not_looked_at_again_is_never_called_fixed() -> None:
     old = [told("observation", "duplicates", "data:duplicates", ("p",))]
     profile = record("p", "data_profile", kind="data_profile")

@@ -7,7 +7,7 @@
 | persisting | open in both; a waiver leaves a finding open |
 | fixed | open then; looked at again and no longer open |
 | gone | judged then and not looked at any more, whatever was said: that is never called fixed |
-| met | judged and no problem now, and none before |
+| met | judged and no problem now, and none before; or its limit was moved since |
 
 Open is a criterion that is not `pass`, a step without a result, an explanation that is not trusted, a lean that is
 there or cannot be told, and every causal finding and observation.
@@ -16,7 +16,8 @@ there or cannot be told, and every causal finding and observation.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -121,15 +122,29 @@ def key_of(finding: Finding, by_id: Mapping[str, Evidence]) -> str:
     return finding.id if record is None else f"step:{about(record)}"
 
 
+def keyed(findings: Iterable[Finding], by_id: Mapping[str, Evidence]) -> dict[str, Finding]:
+    """Every finding under what names it; of steps that looked at the same with other parameters the later are numbered.
+
+    A number is never among what was measured, so such a step is never called fixed by another one.
+    """
+    found: dict[str, Finding] = {}
+    times: Counter[str] = Counter()
+    for finding in findings:
+        key = key_of(finding, by_id)
+        times[key] += 1
+        found[key if times[key] == 1 else f"{key} #{times[key]}"] = finding
+    return found
+
+
 def is_open(finding: Finding) -> bool:
     """Whether a finding is a problem that somebody must still deal with; a waived one is."""
     return finding.verdict != "pass" if finding.kind == "criterion" else finding.reason not in _FINE
 
 
-def told_of(finding: Finding, by_id: Mapping[str, Evidence]) -> Told:
-    """A finding as a later run will remember it."""
+def told_of(key: str, finding: Finding, by_id: Mapping[str, Evidence]) -> Told:
+    """A finding as a later run will remember it, under its key."""
     rests_on = tuple(about(by_id[step]) for step in finding.evidence if step in by_id)
-    key, word = key_of(finding, by_id), finding.verdict or finding.reason
+    word = finding.verdict or finding.reason
     subject = canonical(["concept", finding.method, finding.concept]) if finding.kind == "concept" else key
     return Told(key, finding.id, finding.kind, word, is_open(finding), finding.severity,
                 finding.measure, finding.estimate, finding.n, finding.unit, rests_on, subject)  # fmt: skip
@@ -147,7 +162,7 @@ def remembered(
 ) -> History:
     """All that a later run needs of an earlier one, given its findings and records."""
     by_id = {record.id: record for record in records}
-    told = tuple(told_of(finding, by_id) for finding in findings)
+    told = tuple(told_of(key, finding, by_id) for key, finding in keyed(findings, by_id).items())
     measured = tuple(sorted({about(record) for record in records if record.status == "measured"}))
     return History(earlier, told, measured, changes, moved, first_seen, left_out)
 
@@ -163,8 +178,8 @@ def states(
     before = {} if history is None else {each.key: each for each in history.told}
     seen = {} if history is None else {each.key: (each.run, each.ended) for each in history.first_seen}
     fine = _fine_before(history)
-    now = {key_of(finding, by_id): finding for finding in findings}
-    told = [told_of(finding, by_id) for finding in now.values()]
+    now = keyed(findings, by_id)
+    told = [told_of(key, finding, by_id) for key, finding in now.items()]
     measured = frozenset(about(record) for record in records if record.status == "measured")
     left = [each for each in before.values() if each.key not in now]
     moved = frozenset(each.criterion for each in history.moved) if history is not None else frozenset()
@@ -223,8 +238,8 @@ def next_first_seen(
     """Since when each open finding of a run has been open, given the same of the run before it."""
     by_id = {record.id: record for record in records}
     known = {each.key: each for each in before}
-    keys = (key_of(finding, by_id) for finding in findings if is_open(finding))
-    return tuple(known.get(key, Seen(key, run, ended)) for key in dict.fromkeys(keys))
+    keys = [key for key, finding in keyed(findings, by_id).items() if is_open(finding)]
+    return tuple(known.get(key, Seen(key, run, ended)) for key in keys)
 
 
 def history_text(history: History) -> str:
