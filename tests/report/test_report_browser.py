@@ -78,22 +78,18 @@ def opened(browser: Any, url: str, width: int, **options: Any) -> Any:
     return page
 
 
-def violations(page: Any, *, contrast: bool = True) -> list[str]:
-    """contrast: whether that of colours is tried; it takes most of the time.
-
-    Neither a width nor a view nor a language gives a colour of its own, so it is tried of every kind of page at one.
-    """
+def violations(page: Any) -> list[str]:
+    """Rules that axe finds broken; of those that hold no list is made."""
     from axe_playwright_python.sync_playwright import Axe
 
-    rules = {} if contrast else {"color-contrast": {"enabled": False}}  # every other rule is run
-    found = Axe().run(page, options={"resultTypes": ["violations"], "rules": rules})  # of the rest no list is made
+    found = Axe().run(page, options={"resultTypes": ["violations"]})
     return [entry["id"] for entry in found.response["violations"]]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_page_has_no_barrier(shown: Shown, file: Path, width: int, scheme: str) -> None:
-    assert violations(shown(file, width, scheme), contrast=width == 1280) == []
+    assert violations(shown(file, width, scheme)) == []
 
 
 @pytest.fixture(scope="module", params=["decision", "reviewer"])
@@ -105,20 +101,19 @@ def view_file(request: pytest.FixtureRequest, report: Report, tmp_path_factory: 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_view_has_a_barrier(shown: Shown, view_file: Path, scheme: str) -> None:
-    assert violations(shown(view_file, 1280, scheme), contrast=False) == []
+    assert violations(shown(view_file, 1280, scheme)) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_chinese_page_has_no_barrier(shown: Shown, named: Named, scheme: str) -> None:
-    assert violations(shown(named("chinese_html"), 1280, scheme), contrast=False) == []
+    assert violations(shown(named("chinese_html"), 1280, scheme)) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_check_finds_barriers_where_there_are_some(browser: Any, tmp_path: Path, scheme: str) -> None:
     (tmp_path / "broken.html").write_text(BROKEN)
     page = opened(browser, (tmp_path / "broken.html").as_uri(), 1280, color_scheme=scheme)
-    assert "color-contrast" in violations(page)
-    assert {"image-alt", "label"} <= set(violations(page, contrast=False))
+    assert {"color-contrast", "image-alt", "label"} <= set(violations(page))
 
 
 def test_the_dark_scheme_turns_the_page_dark_and_keeps_pictures_on_white(shown: Shown, file: Path) -> None:
@@ -219,7 +214,7 @@ def test_the_page_works_without_script_and_asks_for_nothing(browser: Any, file: 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_sixteen_methods_wrap_without_a_barrier(shown: Shown, named: Named, width: int) -> None:
     page = shown(named("every_html"), width)
-    assert violations(page, contrast=width == 1280) == []
+    assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
@@ -240,7 +235,7 @@ def test_pictures_of_one_case_stand_side_by_side(shown: Shown, named: Named, wid
 def test_checked_pictures_and_rows_have_no_barrier(shown: Shown, named: Named, name: str, width: int) -> None:
     """The report of checked explanations, that of a table and that of concepts."""
     page = shown(named(f"{name}_html"), width)
-    assert violations(page, contrast=width == 1280) == []
+    assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -18,15 +17,12 @@ from xai_audit.report import style
 from xai_audit.report.document import Report
 from xai_audit.report.style import drawing, svg
 
-NEEDS_POPPLER = pytest.mark.skipif(shutil.which("pdftoppm") is None, reason="pdftoppm is not installed")
-
 
 @pytest.fixture(scope="module")
 def small_pdfs(report: Report, chinese: Report) -> dict[str, bytes]:
     return {"en": pdf_of(report), "zh-CN": pdf_of(chinese)}
 
 
-@NEEDS_POPPLER
 @pytest.mark.parametrize("language", ["en", "zh-CN"])
 def test_pages_look_like_the_stored_ones(language: str, small_pdfs: dict[str, bytes], tmp_path: Path) -> None:
     drawn, kept = pages(small_pdfs[language], tmp_path), stored(language)
@@ -36,7 +32,6 @@ def test_pages_look_like_the_stored_ones(language: str, small_pdfs: dict[str, by
     )
 
 
-@NEEDS_POPPLER
 def test_one_wrong_character_on_a_page_is_seen(tmp_path: Path) -> None:
     text = "<p lang='zh-CN' style='font: 9.4pt \"Noto Sans CJK SC\"'>本报告尚{}无人签署，判定为达到。</p>"
     drawn = []

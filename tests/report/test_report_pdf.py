@@ -19,7 +19,6 @@ from xai_audit.errors import RenderError
 from xai_audit.report.build import build_report
 from xai_audit.report.document import Report
 from xai_audit.report.pdf import layout, render_pdf
-from xai_audit.report.views import view
 
 PLAIN = (
     '<html lang="en"><head><title>t</title><style>{css}</style></head><body><h1>t</h1><p>{text}</p>{more}</body></html>'
@@ -133,8 +132,7 @@ def test_the_decision_summary_is_one_page_for_the_worst_of_audits(tmp_path: Path
         update={"intended_use": "Long words of an owner. " * 60, "not_for": "Much more. " * 90}
     )
     report = build_report(made.run, made.spec.model_copy(update={"audit": use}), made.findings, "en")
-    seen = view(report, "decision")  # the pages before the contents are those of the whole report
-    pages = words_of(render_pdf(seen, {}, WHEN), tmp_path, "-layout").split("\f")
+    pages = words_of(render_pdf(report, {}, WHEN), tmp_path, "-layout").split("\f")
     assert "What is it for?" in pages[1]
     assert "is empty." in pages[1]
 

@@ -20,7 +20,7 @@ from xai_audit.verdict.people import Action, Attached, Closed, People, Statement
 DAY = datetime.date(2026, 3, 2)
 SAID = Statement("eu-ai-act.art9", "A. Person", "risk manager", DAY, "Seen.", "yes")
 NOBODY = People()
-TODO = Action("C1", "Collect dark cases.", "A. Person", "owner", DAY)
+COLLECT = Action("C1", "Collect dark cases.", "A. Person", "owner", DAY)
 MANIFEST: dict[str, Any] = {"model": {"digest": "0" * 64}, "data": {"slices": {"all": {}}}, "qualification": None}
 
 
@@ -62,10 +62,10 @@ def test_a_file_that_was_taken_back_is_no_evidence() -> None:
 
 def test_the_same_words_are_added_once_and_an_edit_is_the_next_version() -> None:
     edited = replace(SAID, text="Seen twice.")
-    first = People().with_more([SAID], [TODO])
-    again = first.with_more([SAID], [TODO])
+    first = People().with_more([SAID], [COLLECT])
+    again = first.with_more([SAID], [COLLECT])
     assert again == first
-    after = first.with_more([edited], [replace(TODO, due=DAY + datetime.timedelta(30))])
+    after = first.with_more([edited], [replace(COLLECT, due=DAY + datetime.timedelta(30))])
     assert [(one.text, one.version) for one in after.statements] == [("Seen.", 1), ("Seen twice.", 2)]
     assert [one.version for one in after.actions] == [1, 2]
     assert (after.current, after.edited) == ((after.statements[1],), (after.statements[0],))
@@ -88,8 +88,8 @@ def test_two_people_about_one_clause_keep_their_own_versions_and_the_last_one_co
 
 def test_people_are_written_and_read_back() -> None:
     attached = replace(SAID, attachment=Attached("risk file.pdf", "a" * 64), text={"en": "Seen.", "zh-CN": "已阅。"})
-    closed = replace(TODO, closed=Closed("A. Person", DAY, "Done."))
-    people = People().with_more([SAID, attached], [TODO, closed])
+    closed = replace(COLLECT, closed=Closed("A. Person", DAY, "Done."))
+    people = People().with_more([SAID, attached], [COLLECT, closed])
     assert read_people(people_text(people).encode()) == people
     assert people_text(read_people(people_text(people).encode())) == people_text(people)
     assert read_people(b"") == People()
@@ -103,9 +103,9 @@ def test_a_file_of_another_form_is_an_error(data: bytes) -> None:
 
 def test_an_action_is_overdue_after_its_last_day_unless_it_is_closed() -> None:
     late = DAY + datetime.timedelta(1)
-    assert not TODO.is_overdue(DAY)
-    assert TODO.is_overdue(late)
-    assert not replace(TODO, closed=Closed("A", DAY, "Done.")).is_overdue(late)
+    assert not COLLECT.is_overdue(DAY)
+    assert COLLECT.is_overdue(late)
+    assert not replace(COLLECT, closed=Closed("A", DAY, "Done.")).is_overdue(late)
 
 
 def test_a_folder_without_statements_has_those_of_its_spec() -> None:
