@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from xai_audit.errors import EvidenceError
 from xai_audit.evidence.records import Evidence
 from xai_audit.verdict import Finding
+from xai_audit.verdict.causal_findings import causal_findings
 from xai_audit.verdict.changes import Change, Moved, changes_between, limits_moved
 from xai_audit.verdict.history import (
     STATES,
@@ -113,6 +115,34 @@ def test_what_was_not_looked_at_again_is_never_called_fixed() -> None:
     profile = record("p", "data_profile", kind="data_profile")
     assert state(old, [], [profile], [profile]) == {"data": "fixed"}
     assert state(old, [], [profile], [record("p", "data_profile", "failed", "data_profile")]) == {"data": "gone"}
+
+
+def test_a_finding_about_causes_is_known_by_what_it_says_and_not_by_its_place() -> None:
+    entries = {name: {"sentence": f"{name} is independent of y", "verdict": "contradicted"} for name in "ac"}
+    graphs = [replace(record("g", "graph", kind="causal_graph"), details={"implied": implied})
+              for implied in ([*entries.values()], [entries["c"]])]  # fmt: skip
+    before, now = (causal_findings([graph]) for graph in graphs)
+    history = remembered(EARLIER, before, graphs[:1])
+    found = {each.key: each.state for each in states(history, now, graphs[1:], THIS)}
+    assert found == {before[1].id: "persisting", before[0].id: "fixed"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "changed", "expected"),
+    [
+        ("causal", "causal:graph:contradicted:0a1b2c3d", "causal.edges[0]", "gone"),
+        ("causal", "causal:graph:contradicted:0a1b2c3d", "data.training.folder", "fixed"),
+        ("observation", "data:training_overlap", "data.training", "gone"),
+        ("observation", "data:training_overlap", "causal.edges[0]", "fixed"),
+        ("observation", "data:duplicates", "data.training", "fixed"),
+    ],
+)
+def test_what_the_spec_does_not_declare_any_more_is_not_fixed(kind: str, key: str, changed: str, expected: str) -> None:
+    profile = record("p", "data_profile", kind="data_profile")
+    history = remembered(
+        EARLIER, [told(kind, "reason", key, ("p",))], [profile], changes=(Change("spec", changed, "a", "absent"),)
+    )
+    assert [each.state for each in states(history, [], [profile], THIS)] == [expected]
 
 
 def test_trust_that_is_lost_has_regressed_and_one_that_is_not_checked_any_more_is_gone() -> None:

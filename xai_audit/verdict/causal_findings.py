@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
+from xai_audit.evidence.canonical import canonical, sha256
 from xai_audit.evidence.records import Evidence
 from xai_audit.verdict.causal_words import (
     contradicted_in_words,
@@ -60,10 +61,12 @@ def _of_graph(record: Evidence) -> Iterator[Finding]:
     wrong = [{**entry, "queries": queries.pop(str(entry.get("sentence")), ())}
              for entry in stated if entry.get("verdict") == "contradicted"]  # fmt: skip
     wrong += [{"sentence": sentence, "queries": resting} for sentence, resting in queries.items()]
-    for at, entry in enumerate(wrong):
-        yield _about(record, f"contradicted:{at + 1}", "graph_contradicted", contradicted_in_words(entry), "major")
-    for at, entry in enumerate(record.details.get("roles") or ()):
-        yield _about(record, f"role:{at + 1}", "role_fault", role_in_words(entry), "major")
+    for entry in wrong:
+        what = f"contradicted:{_mark(entry.get('sentence'))}"
+        yield _about(record, what, "graph_contradicted", contradicted_in_words(entry), "major")
+    for entry in record.details.get("roles") or ():
+        what = f"role:{_mark(entry['variable'], entry['problem'])}"
+        yield _about(record, what, "role_fault", role_in_words(entry), "major")
     for entry in record.details.get("negative_controls") or ():
         if entry.get("verdict") == "contradicted":
             yield _about(record, f"control:{entry['name']}", "control_moved", control_in_words(entry), "major")
@@ -77,14 +80,15 @@ def _of_query(record: Evidence) -> Iterator[Finding]:
         reason = "graph_refuted" if outcome == "refuted" else f"query_{outcome}"
         yield _about(record, outcome, reason, without_in_words(record, outcome), severity)
     yield from _disagreements(record)
-    for at, entry in enumerate(details.get("refuters") or ()):
+    for entry in details.get("refuters") or ():
         if entry.get("verdict") in FAILED:
-            yield _about(record, f"refuter:{at + 1}", "refuter_failed", refuter_in_words(record, entry), "major")
+            what = f"refuter:{_mark(entry['kind'], entry.get('rule'))}"
+            yield _about(record, what, "refuter_failed", refuter_in_words(record, entry), "major")
     yield from _of_drop(record)
-    for at, warning in enumerate(details.get("warnings") or ()):
+    for warning in details.get("warnings") or ():
         if OTHER_CHILDREN in str(warning).lower():
             detail = warning_in_words(record, str(warning))
-            yield _about(record, f"children:{at + 1}", "other_children", detail, "major")
+            yield _about(record, f"children:{_mark(warning)}", "other_children", detail, "major")
 
 
 def _of_drop(record: Evidence) -> Iterator[Finding]:
@@ -154,6 +158,11 @@ def _of_regions(record: Evidence) -> Iterator[Finding]:
 def _region(record: Evidence, entry: Entry, reason: str, detail: str) -> Finding:
     found = _about(record, f"region:{entry['mask']}", reason, detail, "major")
     return replace(found, mask=str(entry["mask"]))
+
+
+def _mark(*said: Any) -> str:
+    """What names a finding in every run: what it says, not its place among others."""
+    return sha256(canonical(said).encode())[:8]
 
 
 def _about(record: Evidence, what: str, reason: str, detail: str, severity: Severity) -> Finding:

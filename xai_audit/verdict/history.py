@@ -185,7 +185,11 @@ def states(
     moved = frozenset(each.criterion for each in history.moved) if history is not None else frozenset()
     return (
         *(_now(each, now[each.key], before.get(each.key), fine, seen.get(each.key, this), moved) for each in told),
-        *(_then(each, told, measured, seen) for each in left if not _is_told_otherwise(each, told)),
+        *(
+            _then(each, told, frozenset() if _is_unsaid(each, history) else measured, seen)
+            for each in left
+            if not _is_told_otherwise(each, told)
+        ),
     )
 
 
@@ -218,6 +222,17 @@ def _now(
 def _is_told_otherwise(before: Told, now: Sequence[Told]) -> bool:
     """Whether this run says something else of what the earlier one found no problem with."""
     return not before.is_open and any(each.subject == before.subject for each in now)
+
+
+def _is_unsaid(before: Told, history: History | None) -> bool:
+    """Whether the spec was changed where it says what the finding was looked for in: then nothing was looked at again.
+
+    Of a finding about causes that is the causal part, of one about training data their declaration.
+    """
+    start = {"causal": "causal", "observation": "data.training" if ":training" in before.key else None}.get(before.kind)
+    if history is None or start is None:
+        return False
+    return any(change.part == "spec" and change.what.startswith(start) for change in history.changes)
 
 
 def _then(
