@@ -130,6 +130,7 @@ def test_planted_copies_and_look_alikes_are_found_and_no_others(tmp_path: Path) 
     found = profiled(planted(tmp_path), make_spec(table_source(), model_input=WHOLE))
     assert found.details["exact_duplicates"] == [["0.png", "1.bmp"]]
     assert [pair[:2] for pair in found.details["near_duplicates"]] == [["2.png", "3.jpg"]]
+    assert found.details["near_duplicate_pairs"] == 1
     assert values(found)["exact_duplicates"] == 2
     assert values(found)["near_duplicates"] == 2
     assert (

@@ -170,6 +170,7 @@ PROFILE = {
     "bad_cases": [{"id": "7", "problem": "truncated"}],
     "exact_duplicates": [["1", "2"], ["3", "4", "5"]],
     "near_duplicates": [["1", "6", 2]],
+    "near_duplicate_pairs": 1200,
     "training": {"declared": True, "images": 9, "exact": ["1", "2"], "near": [["3", "t", 1]]},
     "columns": [{"name": "age", "missing": 3}, {"name": "site", "missing": 0}],
 }
@@ -185,7 +186,7 @@ def test_data_problems_are_observed():
         ("training_overlap", "critical", 2),
         ("training_near_overlap", "major", 1),
         ("duplicates", "minor", 5),
-        ("near_duplicates", "minor", 1),
+        ("near_duplicates", "minor", 1200),
         ("missing_values", "minor", 3),
     ]
     assert all(each.verdict is None and each.kind == "observation" for each in profiled(PROFILE))

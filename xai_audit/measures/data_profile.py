@@ -108,6 +108,7 @@ def profile(
         "bad_cases": [{"id": case.id, "problem": case.problem} for case in bad],
         "exact_duplicates": copies,
         "near_duplicates": _pairs_of_ids(near, ids),
+        "near_duplicate_pairs": len(near.pairs),
         "training": overlap,
         "image_sizes": [
             [size, count] for size, count in sorted(gathered.sizes.items(), key=lambda item: (-item[1], item[0]))

@@ -155,9 +155,8 @@ def _duplicates(record: Evidence, details: dict[str, Any], what: str) -> Iterato
             detail = f"{count} rows are the same as another in all that the model reads, in {len(groups)} groups."
         yield _observed(record, "duplicates", "minor", count, detail)
     if pairs:
-        yield _observed(
-            record, "near_duplicates", "minor", len(pairs), f"{len(pairs)} pairs of images look almost the same."
-        )
+        count = details.get("near_duplicate_pairs", len(pairs))  # not all of them are listed
+        yield _observed(record, "near_duplicates", "minor", count, f"{count} pairs of images look almost the same.")
 
 
 def _observed(

@@ -194,7 +194,7 @@ def _duplicates(context: Context, record: Evidence) -> Group | None:
         Prose(
             (
                 context.count_of("data.exact", len(exact), record.id),
-                context.count_of("data.near", len(near), record.id),
+                context.count_of("data.near", record.details.get("near_duplicate_pairs", len(near)), record.id),
                 (cite(record.id),),
             )
         )
