@@ -110,22 +110,29 @@ def profile(
         "near_duplicates": _pairs_of_ids(near, ids),
         "near_duplicate_pairs": len(near.pairs),
         "training": overlap,
-        "image_sizes": [
-            [size, count] for size, count in sorted(gathered.sizes.items(), key=lambda item: (-item[1], item[0]))
-        ],
         "mean_colour": list(colour),
-        "brightness": spread(np.asarray(gathered.brightness)),
-        "conversions": [[what, count] for what, count in sorted(gathered.conversions.items())],
-        "masks": [
-            {"concept": concept, "without": gathered.without_mask[concept], "empty": gathered.empty_mask[concept]}
-            for concept in dataset.concepts
-        ],
+        **_picture_details(dataset, gathered),
         "missing_in_filters": _missing_in_filters(dataset, spec, good),
         "limits": [*_limits(dataset, spec, near, alike, training, gathered), *(rows.notes if rows else ())],
         **({} if spec.has_scores else {"scored": False}),
         **(table_details(dataset.without(gathered.bad), spec) if dataset.features is not None else {}),
     }
     return Profile(_values(dataset, good, bad, copies, near, overlap), details, bad, colour)
+
+
+def _picture_details(dataset: Dataset, gathered: Gathered) -> dict[str, Any]:
+    """Sizes, brightness and conversions of the pictures, and what their masks lack."""
+    return {
+        "image_sizes": [
+            [size, count] for size, count in sorted(gathered.sizes.items(), key=lambda item: (-item[1], item[0]))
+        ],
+        "brightness": spread(np.asarray(gathered.brightness)),
+        "conversions": [[what, count] for what, count in sorted(gathered.conversions.items())],
+        "masks": [
+            {"concept": concept, "without": gathered.without_mask[concept], "empty": gathered.empty_mask[concept]}
+            for concept in dataset.concepts
+        ],
+    }
 
 
 def _training_rows(spec: AuditSpec, folder: Path) -> RowDigests | None:
