@@ -7,7 +7,7 @@ of cost first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,6 +20,7 @@ from xai_audit.causal.scm.mechanisms import Linear
 from xai_audit.causal.scm.unit_world import UnitWorld
 
 Array = NDArray[np.float64]
+Places = NDArray[np.int64]
 PER_SET = 1e-7
 """Added to the cost of each variable that is set, so that none is set for nothing."""
 
@@ -88,73 +89,144 @@ def cheapest_linear(world: UnitWorld, moves: Sequence[Move], target: Target, k: 
 
 def _chosen(program: Program, banned: Sequence[frozenset[str]]) -> dict[str, float | None] | None:
     """What the mixed-integer program sets: the number of a level, None for a range; None where nothing reaches it."""
-    m, moves = len(program.names), program.moves
-    options = [len(move.options) if move.options is not None else 0 for move in moves]
-    # columns: change D of each variable; of each move its shift s, whether it is set z, its paid change c; its levels b
-    D, s, z, c = (np.arange(m), *(np.arange(len(moves)) + m + k * len(moves) for k in range(3)))
-    starts = np.cumsum([m + 3 * len(moves), *options])
-    width, rows, lows, highs = int(starts[-1]), list[Array](), list[float](), list[float]()
-
-    def add(entries: Mapping[int, float], low: float, high: float) -> None:
-        row = np.zeros(width)
-        for column, value in entries.items():
-            row[int(column)] += value
-        rows.append(row)
-        lows.append(low)
-        highs.append(high)
-
-    size = program.sizes
-    places = {name: k for k, name in enumerate(program.names)}
-    shift_of = {move.name: s[k] for k, move in enumerate(moves)}
-    for name, i in places.items():  # the equations, in units of size
-        entries = {int(D[i]): 1.0}
-        for j in np.flatnonzero(program.weights[i]):
-            entries[int(D[j])] = entries.get(int(D[j]), 0.0) - program.weights[i, j] * size[j] / size[i]
-        if name in shift_of:
-            entries[int(shift_of[name])] = -1.0
-        add(entries, 0.0, 0.0)
-    for k, move in enumerate(moves):
-        i = places[move.name]
-        low, high = (move.low - move.now) / size[i], (move.high - move.now) / size[i]
-        add({s[k]: 1, z[k]: -2}, -np.inf, 0)
-        add({s[k]: -1, z[k]: -2}, -np.inf, 0)
-        add({D[i]: 1, z[k]: 2}, -np.inf, high + 2)
-        add({D[i]: -1, z[k]: 2}, -np.inf, 2 - low)
-        own = starts[k] + np.arange(options[k])
-        deltas = [] if move.options is None else (move.options - move.now) / size[i]
-        if move.options is not None:
-            for sign in (1.0, -1.0):
-                add({D[i]: sign, z[k]: 2.0, **{b: -sign * d for b, d in zip(own, deltas, strict=True)}}, -np.inf, 2)
-            add({z[k]: -1.0, **dict.fromkeys(own.tolist(), 1.0)}, 0, 0)
-        if not move.is_flat:
-            for sign in (1.0, -1.0):
-                add({c[k]: -1, D[i]: sign, z[k]: 1}, -np.inf, 1)
-    i = places[program.world.on]
-    sign = 1.0 if program.need > 0 else -1.0
-    add({D[i]: sign}, abs(program.need) / size[i], np.inf)
-    for names in banned:
-        add({z[k]: 1 for k, move in enumerate(moves) if move.name in names}, -np.inf, len(names) - 1)
-    costs, integral = np.zeros(width), np.zeros(width)
-    scale = max(move.weight * (1.0 if move.is_flat else size[places[move.name]]) for move in moves)
-    for k, move in enumerate(moves):
-        full = move.weight * (1.0 if move.is_flat else size[places[move.name]]) / scale
-        costs[z[k]], costs[c[k]] = PER_SET + (full if move.is_flat else 0.0), 0.0 if move.is_flat else full
-    low, high = np.full(width, -1.0), np.full(width, 1.0)
-    low[z], low[c], integral[z] = 0.0, 0.0, 1
-    low[s], high[s] = -2.0, 2.0
-    integral[starts[0] :], low[starts[0] :] = 1, 0.0
+    at = _Columns.of(program)
+    rows = [
+        *_equations(program, at),
+        *(row for k in range(len(program.moves)) for row in _move_rows(program, at, k)),
+        _reached(program, at),
+        *(_not_again(program, at, names) for names in banned),
+    ]
+    low, high = at.bounds
     found = milp(
-        costs, integrality=integral, bounds=Bounds(low, high),
-        constraints=LinearConstraint(np.array(rows), lows, highs), options={"mip_rel_gap": 0.0},
+        _costs(program, at), integrality=at.integral, bounds=Bounds(low, high),
+        constraints=LinearConstraint(
+            np.array([at.row(one.entries) for one in rows]), [one.low for one in rows], [one.high for one in rows]
+        ),
+        options={"mip_rel_gap": 0.0},
     )  # fmt: skip
-    if found.x is None:
-        return None
-    chosen: dict[str, float | None] = {}
-    for k, move in enumerate(moves):
-        if found.x[z[k]] > 0.5:
-            own = found.x[starts[k] : starts[k] + options[k]]
-            chosen[move.name] = None if move.options is None else float(move.options[int(np.argmax(own))])
-    return chosen
+    return None if found.x is None else _settings(program, at, found.x)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """low <= sum of entries * columns <= high."""
+
+    entries: Mapping[int, float]
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Columns:
+    """Where the columns of the program stand: of each variable its change D; of each move its shift s, whether it is
+    set z, its paid change c, and its levels."""
+
+    D: Places
+    s: Places
+    z: Places
+    c: Places
+    levels: Sequence[Places]
+    width: int
+
+    @staticmethod
+    def of(program: Program) -> _Columns:
+        m, moves = len(program.names), program.moves
+        s, z, c = (np.arange(len(moves)) + m + k * len(moves) for k in range(3))
+        options = [len(move.options) if move.options is not None else 0 for move in moves]
+        starts = np.cumsum([m + 3 * len(moves), *options])
+        levels = [start + np.arange(count) for start, count in zip(starts, options, strict=False)]
+        return _Columns(np.arange(m), s, z, c, levels, int(starts[-1]))
+
+    def row(self, entries: Mapping[int, float]) -> Array:
+        """(width,): the entries in their columns."""
+        row = np.zeros(self.width)
+        for column, value in entries.items():
+            row[column] += value
+        return row
+
+    @property
+    def integral(self) -> Array:
+        """(width,): 1 where a column is 0 or 1."""
+        return self.row(dict.fromkeys(self._choices, 1.0))
+
+    @property
+    def bounds(self) -> tuple[Array, Array]:
+        """(width,) each: the least and the most of every column."""
+        low, high = np.full(self.width, -1.0), np.full(self.width, 1.0)
+        low[self._choices], low[self.c] = 0.0, 0.0
+        low[self.s], high[self.s] = -2.0, 2.0
+        return low, high
+
+    @property
+    def _choices(self) -> list[int]:
+        return [int(column) for part in (self.z, *self.levels) for column in part]
+
+
+def _equations(program: Program, at: _Columns) -> Iterator[_Row]:
+    """D = sum of weight * D of the parents + own shift, in units of size."""
+    size, shift_of = program.sizes, {move.name: int(at.s[k]) for k, move in enumerate(program.moves)}
+    for i, name in enumerate(program.names):
+        entries = {int(at.D[i]): 1.0}
+        for j in np.flatnonzero(program.weights[i]):
+            entries[int(at.D[j])] = entries.get(int(at.D[j]), 0.0) - program.weights[i, j] * size[j] / size[i]
+        if name in shift_of:
+            entries[shift_of[name]] = -1.0
+        yield _Row(entries, 0.0, 0.0)
+
+
+def _move_rows(program: Program, at: _Columns, k: int) -> Iterator[_Row]:
+    """Without z no shift; with it a change within its range, at one of its levels, paid for by c."""
+    move = program.moves[k]
+    i = program.names.index(move.name)
+    size = program.sizes[i]
+    low, high = (move.low - move.now) / size, (move.high - move.now) / size
+    D, s, z, c = (int(places[place]) for places, place in ((at.D, i), (at.s, k), (at.z, k), (at.c, k)))
+    yield _Row({s: 1, z: -2}, -np.inf, 0)
+    yield _Row({s: -1, z: -2}, -np.inf, 0)
+    yield _Row({D: 1, z: 2}, -np.inf, high + 2)
+    yield _Row({D: -1, z: 2}, -np.inf, 2 - low)
+    if move.options is not None:
+        levels, deltas = at.levels[k].tolist(), (move.options - move.now) / size
+        for sign in (1.0, -1.0):
+            yield _Row({D: sign, z: 2.0, **dict(zip(levels, -sign * deltas, strict=True))}, -np.inf, 2)
+        yield _Row({z: -1.0, **dict.fromkeys(levels, 1.0)}, 0, 0)
+    if not move.is_flat:
+        for sign in (1.0, -1.0):
+            yield _Row({c: -1, D: sign, z: 1}, -np.inf, 1)
+
+
+def _reached(program: Program, at: _Columns) -> _Row:
+    """`on` changes by what is needed, or by more."""
+    i = program.names.index(program.world.on)
+    sign = 1.0 if program.need > 0 else -1.0
+    return _Row({int(at.D[i]): sign}, abs(program.need) / program.sizes[i], np.inf)
+
+
+def _not_again(program: Program, at: _Columns, names: frozenset[str]) -> _Row:
+    """Not all of these are set."""
+    entries = {int(at.z[k]): 1.0 for k, move in enumerate(program.moves) if move.name in names}
+    return _Row(entries, -np.inf, len(names) - 1)
+
+
+def _costs(program: Program, at: _Columns) -> Array:
+    """(width,): of each move its weight on z where it is flat, else on c; as shares of the dearest."""
+    size = dict(zip(program.names, program.sizes.tolist(), strict=True))
+    full = [move.weight * (1.0 if move.is_flat else size[move.name]) for move in program.moves]
+    costs = np.zeros(at.width)
+    for k, move in enumerate(program.moves):
+        share = full[k] / max(full)
+        costs[at.z[k]] = PER_SET + (share if move.is_flat else 0.0)
+        costs[at.c[k]] = 0.0 if move.is_flat else share
+    return costs
+
+
+def _settings(program: Program, at: _Columns, x: Array) -> dict[str, float | None]:
+    """The level of each move that is set in a solution, None for a range."""
+    return {
+        move.name: None if move.options is None else float(move.options[int(np.argmax(x[at.levels[k]]))])
+        for k, move in enumerate(program.moves)
+        if x[at.z[k]] > 0.5
+    }
 
 
 def _moved(program: Program, chosen: Mapping[str, float | None]) -> Found | None:
