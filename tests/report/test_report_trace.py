@@ -70,7 +70,15 @@ def test_a_number_without_source_is_found_and_stops_the_report(report: Report) -
 
 
 def test_a_name_with_a_digit_is_no_number(report: Report) -> None:
-    assert list(untraced(with_planted(report, Span("the F1 score and SHA-256")))) == []
+    assert list(untraced(with_planted(report, Span("the F1 score, R², χ², PDF/A-3a and SHA-256")))) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["-5", "−5", "–5", "+5", "5%", "1e-3", ".5", "٣", "５", "½", "⅓", "from 3-5", "(-5)", "F1 of -5", "$-5"],
+)
+def test_a_number_is_one_with_any_sign_and_in_any_script(report: Report, text: str) -> None:
+    assert [span.text for span in untraced(with_planted(report, Span(text)))] == [text]
 
 
 def test_the_build_itself_refuses_such_a_number(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,8 @@ from xai_audit.errors import RenderError
 from xai_audit.report.document import Section, Span
 from xai_audit.report.walk import sentences_of
 
-_NUMBER = re.compile(r"(?<![A-Za-z0-9_-])\d")
+_NUMBER = re.compile(r"(?<![A-Za-z0-9_])(?<![A-Za-z0-9_]-)[\d¼-¾⅐-⅟↉]")
+"""A digit of any script or a fraction, with whatever sign; not in a name, where it follows a letter or its hyphen."""
 MOST_NAMED = 5
 
 
