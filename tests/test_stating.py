@@ -168,6 +168,63 @@ def test_the_command_adds_and_names_a_finding_that_is_not_there(audit: Path, fol
     assert 'Did you mean "C1"?' in refused.output
 
 
+ACTION = "actions:\n  - {finding: C1, what: Look again., owner: {name: A. Person, role: owner}, due: 2026-04-02"
+CLOSED = ACTION + ",\n     closed: {by: B. Person, date: 2026-03-20, text: All of it was seen.}}\n"
+AGAIN = ACTION + ",\n     reopened: {by: C. Person, date: 2026-03-28, text: One page was left out.}}\n"
+
+
+def test_the_command_opens_an_action_again_and_the_report_shows_its_past(audit: Path, folder: Path) -> None:
+    for text in (SAID, CLOSED, AGAIN):
+        (audit / "turn.yaml").write_text(text)
+        done = CliRunner().invoke(main, ["state", str(folder), str(audit / "turn.yaml")], standalone_mode=False)
+        assert done.exception is None, done.output
+        assert "1 action(s) added" in done.output
+    kept = stored(read_run(folder).statements)
+    assert [one.version for one in kept.actions] == [1, 2, 3]
+    assert kept.open_and_closed[0].closed is None
+    assert add(audit, folder, AGAIN) == (0, 0)
+    assert verify(folder) == ()
+    done = CliRunner().invoke(main, ["report", str(folder), "--format", "html"], standalone_mode=False)
+    assert done.exception is None, done.output
+    shown = re.sub(r"<[^>]*>", "", (folder / "report.html").read_text())
+    assert re.search(
+        r"Overdue\. Closed by B\. Person on 20 March 2026: All of it was seen\.\s+"
+        r"Opened again by C\. Person on 28 March 2026: One page was left out\.",
+        shown,
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "text", "message"),
+    [
+        (SAID, AGAIN, r"actions\[0\]\.reopened:\sfound an action that was never closed"),
+        (CLOSED, AGAIN.replace("Look again.", "Look once more."), "as they stand where it was closed"),
+        (CLOSED, AGAIN.replace("03-28", "03-19"), "a day on or after 2026-03-20, when it was closed"),
+        (CLOSED, AGAIN.replace("2026-03-28", "2999-03-28"), "still to come"),
+        (CLOSED, ACTION.replace("2026-04-02", "2026-05-02") + "}\n", "was closed on 2026-03-20; expected `reopened`"),
+        (CLOSED, AGAIN[:-2] + CLOSED[len(ACTION) :], "both `closed` and `reopened`"),
+        (CLOSED, AGAIN.replace("owner}", "owner, date: 2026-03-29}"), "when the action was taken on"),
+        (CLOSED + AGAIN[len("actions:\n") :], CLOSED.replace("03-20", "03-21"), "when it was opened again"),
+    ],
+)
+def test_an_action_is_opened_again_only_once_closed_and_by_somebody(
+    audit: Path, folder: Path, before: str, text: str, message: str
+) -> None:
+    add(audit, folder, before)
+    kept = (folder / "statements.json").read_bytes()
+    with pytest.raises(AuditError, match=message):
+        add(audit, folder, text)
+    assert (folder / "statements.json").read_bytes() == kept
+
+
+def test_a_spec_that_opens_what_was_never_closed_is_refused_before_any_work(audit: Path, tmp_path: Path) -> None:
+    spec = audit / "opened.yaml"
+    spec.write_text(SPEC + AGAIN)
+    with pytest.raises(AuditError, match="never closed"):
+        run_audit(load_spec(spec), Options(out=tmp_path / "reports"), Silent())
+    assert not list(tmp_path.rglob("*.jsonl"))
+
+
 def test_packs_and_their_clauses_are_listed() -> None:
     packs = json.loads(CliRunner().invoke(main, ["clauses", "--domain", "finance", "--json"]).output)
     assert {"us-credit", "us-mrm"} <= {pack["id"] for pack in packs}

@@ -39,7 +39,7 @@ from xai_audit.opening import Inputs, digest_inputs
 from xai_audit.plan import Plan, make_plan
 from xai_audit.spec.export import normalised_text
 from xai_audit.spec.load import LoadedSpec
-from xai_audit.stating import add_people
+from xai_audit.stating import add_people, people_in, refuse_out_of_order
 from xai_audit.verdict import Finding
 
 
@@ -79,6 +79,7 @@ def run_audit(loaded: LoadedSpec, options: Options, progress: Progress) -> Outco
         drop_torn_line(folder)
         if options.retry_failed:
             _forget_failed(folder)
+        refuse_out_of_order(people_in(folder), loaded.people)  # before any work
         made = 0
         if not is_sealed(folder):
             made = _carry_out(folder, inputs, plan, options, progress)

@@ -17,6 +17,7 @@ from xai_audit.spec.yaml_nodes import quoted
 from xai_audit.verdict import Finding
 from xai_audit.verdict.people import (
     NAME,
+    Action,
     Attached,
     People,
     Statement,
@@ -43,14 +44,15 @@ def add_people(folder: Path, declared: Declared) -> Added:
     """Add statements and actions to a finished run, with the files that belong to them; the caller holds the folder.
 
     What is there word for word is not added again, and an edit is the next version. Raises DataError for a file that
-    is missing or has another digest, SpecErrors for a date to come, EvidenceError where the folder was changed.
+    is missing or has another digest, SpecErrors for a date to come or an action that cannot be opened again,
+    EvidenceError where the folder was changed.
     """
     require_unchanged(folder, "judged", "rendered")
-    path = folder / NAME
-    before = read_people(path.read_bytes() if path.exists() else b"")
+    path, before = folder / NAME, people_in(folder)
     _refuse_future(declared, datetime.datetime.now(datetime.UTC).date())
     files: dict[str, bytes] = {}
     said = [_with_file(entry, declared.folder, files) for entry in declared.statements]
+    refuse_out_of_order(before, declared)
     after = before.with_more(said, [action_of(entry) for entry in declared.actions])
     if after != before:
         kept = {one.attachment.path for one in after.statements if one.attachment is not None}
@@ -66,9 +68,10 @@ def _refuse_future(declared: Declared, today: datetime.date) -> None:
     latest = today + datetime.timedelta(days=1)
     dates = [(f"statements[{place}].date", one.date) for place, one in enumerate(declared.statements)]
     dates += [
-        (f"actions[{place}].closed.date", one.closed.date)
+        (f"actions[{place}].{key}.date", turn.date)
         for place, one in enumerate(declared.actions)
-        if one.closed is not None
+        for key, turn in (("closed", one.closed), ("reopened", one.reopened))
+        if turn is not None
     ]
     problems = tuple(
         Problem(where, f"{date}, which is still to come", f"a day up to {today}", "Correct the date.")
@@ -77,6 +80,41 @@ def _refuse_future(declared: Declared, today: datetime.date) -> None:
     )
     if problems:
         raise SpecErrors(problems)
+
+
+def people_in(folder: Path) -> People:
+    """What people said of a run so far; nobody where the folder is new."""
+    path = folder / NAME
+    return read_people(path.read_bytes() if path.exists() else b"")
+
+
+def refuse_out_of_order(before: People, declared: Declared) -> None:
+    """Raise SpecErrors for an action that is opened again without having been closed, or without a word of it."""
+    problems = []
+    for place, entry in enumerate(declared.actions):
+        action = action_of(entry)
+        problem = None if before.has(action) else _out_of_order(action, before, f"actions[{place}]")
+        problems += [problem] if problem is not None else []
+        before = before.with_more((), [action])
+    if problems:
+        raise SpecErrors(tuple(problems))
+
+
+def _out_of_order(action: Action, before: People, where: str) -> Problem | None:
+    last = next(reversed(before.versions(action)), None)
+    turns = before.turns(action)
+    turn = action.closed or action.reopened
+    if action.reopened is not None and not turns:
+        fix = "Write `finding` and `what` as they stand where it was closed."
+        return Problem(f"{where}.reopened", "an action that was never closed", "one that was closed before", fix)
+    if turn is None and last is not None and last.closed is not None:
+        fix = "Add `reopened: {by: ..., date: ..., text: ...}`, or keep `closed`."
+        return Problem(where, f"an action that was closed on {last.closed.date}", "`reopened` or `closed`", fix)
+    if turn is not None and turns and type(turns[-1]) is not type(turn) and turn.date < turns[-1].date:
+        key = "closed" if action.closed is not None else "reopened"
+        expected = f"a day on or after {turns[-1].date}, when it was {'opened again' if key == 'closed' else 'closed'}"
+        return Problem(f"{where}.{key}.date", str(turn.date), expected, "Correct one of the two dates.")
+    return None
 
 
 def _with_file(entry: StatementEntry, folder: Path, files: dict[str, bytes]) -> Statement:

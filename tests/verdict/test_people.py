@@ -15,7 +15,7 @@ from xai_audit.evidence.records import Evidence, StepKind, Value
 from xai_audit.spec.schema import AuditSpec
 from xai_audit.verdict.evidence_kinds import _FROM_FILES, _FROM_RECORDS, NOT_MEASURED, Parts, present_kinds
 from xai_audit.verdict.mapping import mapping_of, people_of
-from xai_audit.verdict.people import Action, Attached, Closed, People, Statement, people_text, read_people
+from xai_audit.verdict.people import Action, Attached, Closed, People, Reopened, Statement, people_text, read_people
 
 DAY = datetime.date(2026, 3, 2)
 SAID = Statement("eu-ai-act.art9", "A. Person", "risk manager", DAY, "Seen.", "yes")
@@ -106,6 +106,31 @@ def test_an_action_is_overdue_after_its_last_day_unless_it_is_closed() -> None:
     assert not COLLECT.is_overdue(DAY)
     assert COLLECT.is_overdue(late)
     assert not replace(COLLECT, closed=Closed("A", DAY, "Done.")).is_overdue(late)
+
+
+def test_an_action_that_was_closed_is_opened_again_and_keeps_its_past() -> None:
+    closed = replace(COLLECT, closed=Closed("B. Person", DAY, "Done."))
+    again = replace(COLLECT, reopened=Reopened("C. Person", DAY, "Half of them are blurred."))
+    people = People().with_more([], [COLLECT, closed])
+    assert people.with_more([], [COLLECT]) == people, "the first words alone do not open it again"
+    after = people.with_more([], [again])
+    assert after.actions[:2] == people.actions, "nothing is overwritten"
+    (now,) = after.open_and_closed
+    assert (now.closed, now.reopened, now.version) == (None, again.reopened, 3)
+    assert now.is_overdue(DAY + datetime.timedelta(1))
+    assert after.turns(COLLECT) == (closed.closed, again.reopened)
+    done = replace(closed, closed=Closed("B. Person", DAY, "Taken anew."))
+    ended = after.with_more([], [done])
+    assert ended.turns(COLLECT) == (closed.closed, again.reopened, done.closed)
+    mended = replace(done, closed=Closed("B. Person", DAY, "All taken anew."))
+    assert ended.with_more([], [mended]).turns(COLLECT)[2:] == (mended.closed,), "an edit is no closing of its own"
+    assert read_people(people_text(ended).encode()) == ended
+
+
+def test_a_file_from_before_actions_could_be_opened_again_is_read() -> None:
+    people = People().with_more([], [COLLECT])
+    assert read_people(people_text(people).replace('"reopened":null,', "").encode()) == people
+    assert '"reopened":null,' in people_text(people)
 
 
 def test_a_folder_without_statements_has_those_of_its_spec() -> None:

@@ -36,14 +36,15 @@ def check_people(
         if said.clause is not None:
             yield from _clause(said.clause, frameworks, ("statements", index, "clause"))
     for index, action in actions.items():
-        closed, given = action.closed, action.owner.date
+        given = action.owner.date
         if given is not None and action.due < given:
             expected = f"a day on or after {given}, when the action was taken on"
             yield Mistake(("actions", index, "due"), str(action.due), expected, "Correct one of the two dates.")
-        if closed is not None and given is not None and closed.date < given:
-            expected = f"a day on or after {given}, when the action was taken on"
-            path: Path = ("actions", index, "closed", "date")
-            yield Mistake(path, str(closed.date), expected, "Correct one of the two dates.")
+        for key, turn in (("closed", action.closed), ("reopened", action.reopened)):
+            if turn is not None and given is not None and turn.date < given:
+                expected = f"a day on or after {given}, when the action was taken on"
+                path: Path = ("actions", index, key, "date")
+                yield Mistake(path, str(turn.date), expected, "Correct one of the two dates.")
 
 
 def _frameworks(frameworks: Sequence[str]) -> Iterator[Mistake]:
@@ -97,3 +98,5 @@ def texts_of_people(
         yield ("actions", index, "what"), action.what
         if action.closed is not None:
             yield ("actions", index, "closed", "text"), action.closed.text
+        if action.reopened is not None:
+            yield ("actions", index, "reopened", "text"), action.reopened.text

@@ -79,6 +79,17 @@ class Closure(Strict):
     """What shows that it is done."""
 
 
+class Reopening(Strict):
+    """That an action that was closed is open again."""
+
+    by: Name
+    """Who opens it again."""
+    date: Date
+    """When."""
+    text: Text
+    """Why it is not done after all."""
+
+
 class ActionEntry(Strict):
     """Who does what about a finding, and by when."""
 
@@ -92,6 +103,20 @@ class ActionEntry(Strict):
     """Last day on which it is in time."""
     closed: Closure | None = None
     """Left out until it is done."""
+    reopened: Reopening | None = None
+    """Opens it again after it was closed; the same `finding` and `what`, and never beside `closed`."""
+
+    @model_validator(mode="after")
+    def _one_state(self) -> Self:
+        if self.closed is not None and self.reopened is not None:
+            raise Fault(
+                "both `closed` and `reopened`",
+                "one of them: what became of the action last",
+                "Write one entry for each, in the order in which it came about.",
+                keys=("closed", "reopened"),
+                at=("reopened",),
+            )
+        return self
 
 
 def _list_or_text(value: object) -> object:

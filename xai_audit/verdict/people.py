@@ -6,7 +6,7 @@ import datetime
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from xai_audit.errors import EvidenceError
 from xai_audit.evidence.canonical import canonical
@@ -66,6 +66,15 @@ class Closed:
 
 
 @dataclass(frozen=True)
+class Reopened:
+    """That an action that was closed is open again."""
+
+    by: str
+    date: datetime.date
+    text: Text
+
+
+@dataclass(frozen=True)
 class Action:
     """Who does what about a finding, and by when."""
 
@@ -77,10 +86,15 @@ class Action:
     closed: Closed | None = None
     version: int = 1
     """1 for the first one of its finding with these words; an edit is the next."""
+    reopened: Reopened | None = None
+    """Who opened it again after it was closed."""
 
     def is_overdue(self, on: datetime.date) -> bool:
         """Whether its last day is past and nobody has closed it."""
         return self.closed is None and self.due < on
+
+
+Turn = TypeVar("Turn", Closed, Reopened)
 
 
 @dataclass(frozen=True)
@@ -114,18 +128,37 @@ class People:
         last = {_key(one): one for one in self.actions}.values()
         return tuple(sorted(last, key=lambda one: (one.closed is not None, one.due, one.finding, _key(one))))
 
+    def versions(self, action: Action) -> tuple[Action, ...]:
+        """Every version of an action: those on the same finding with the same words."""
+        return tuple(one for one in self.actions if _key(one) == _key(action))
+
+    def turns(self, action: Action) -> tuple[Closed | Reopened, ...]:
+        """Each time that an action was closed or opened again; of one that was edited the last words."""
+        found: list[Closed | Reopened] = []
+        for one in self.versions(action):
+            turn = one.closed or one.reopened
+            if turn is not None and found and type(found[-1]) is type(turn):
+                found[-1] = turn
+            elif turn is not None:
+                found.append(turn)
+        return tuple(found)
+
+    def has(self, action: Action) -> bool:
+        """Whether a version of an action is there word for word."""
+        return any(replace(old, version=action.version) == action for old in self.versions(action))
+
     def with_more(self, statements: Sequence[Statement], actions: Sequence[Action]) -> People:
         """These and more: what is there word for word is not added again, an edit is the next version."""
-        said, done = list(self.statements), list(self.actions)
+        said, more = list(self.statements), self
         for one in statements:
             before = [old for old in said if (old.about, old.author) == (one.about, one.author)]
             if not any(replace(old, version=one.version) == one for old in before):
                 said.append(replace(one, version=len(before) + 1))
         for each in actions:
-            earlier = [old for old in done if _key(old) == _key(each)]
-            if not any(replace(old, version=each.version) == each for old in earlier):
-                done.append(replace(each, version=len(earlier) + 1))
-        return People(tuple(said), tuple(done))
+            if not more.has(each):
+                added = replace(each, version=len(more.versions(each)) + 1)
+                more = replace(more, actions=(*more.actions, added))
+        return replace(more, statements=tuple(said))
 
 
 def _key(action: Action) -> tuple[str, str]:
@@ -142,7 +175,9 @@ def statement_of(entry: StatementEntry, attached: Attached | None = None) -> Sta
 def action_of(entry: ActionEntry) -> Action:
     """An action as declared."""
     closed = None if entry.closed is None else Closed(entry.closed.by, entry.closed.date, entry.closed.text)
-    return Action(entry.finding, entry.what, entry.owner.name, entry.owner.role, entry.due, closed)
+    again = entry.reopened
+    reopened = None if again is None else Reopened(again.by, again.date, again.text)
+    return Action(entry.finding, entry.what, entry.owner.name, entry.owner.role, entry.due, closed, reopened=reopened)
 
 
 def people_text(people: People) -> str:
@@ -180,7 +215,10 @@ def _statement(entry: dict[str, Any]) -> Statement:
 
 
 def _action(entry: dict[str, Any]) -> Action:
-    closed = entry["closed"]
-    if closed is not None:
-        closed = Closed(**{**closed, "date": datetime.date.fromisoformat(closed["date"])})
-    return Action(**{**entry, "due": datetime.date.fromisoformat(entry["due"]), "closed": closed})
+    closed, reopened = _dated(Closed, entry["closed"]), _dated(Reopened, entry.get("reopened"))
+    due = datetime.date.fromisoformat(entry["due"])
+    return Action(**{**entry, "due": due, "closed": closed, "reopened": reopened})
+
+
+def _dated(kind: type[Turn], entry: dict[str, Any] | None) -> Turn | None:
+    return None if entry is None else kind(**{**entry, "date": datetime.date.fromisoformat(entry["date"])})

@@ -10,10 +10,11 @@ from xai_audit.report.document import Block, Cell, Group, Prose, Sentence, Span
 from xai_audit.report.sections.missing import missing
 from xai_audit.report.sections.said import words_of
 from xai_audit.report.tables import Row, cell, columns_of, table
+from xai_audit.verdict.people import Closed
 
 if TYPE_CHECKING:
     from xai_audit.verdict import Finding
-    from xai_audit.verdict.people import Action
+    from xai_audit.verdict.people import Action, Reopened
 
 
 def waivers(context: Context) -> Group:
@@ -81,18 +82,23 @@ def _finding(context: Context, action: Action) -> Cell:
 
 
 def _state(context: Context, action: Action) -> Cell:
+    """How it stands, and each time that it was closed or opened again."""
+    past = context.joined(_turn(context, turn) for turn in context.people.turns(action))
     if action.closed is not None:
-        closed = action.closed
-        return cell(
-            context.say(
-                "actions.closed",
-                person=name(closed.by, STATEMENTS),
-                date=number(context.date(closed.date), STATEMENTS),
-                text=words_of(context, closed.text),
-            )
-        )
+        return cell(past)
     is_late = action.is_overdue(context.day)
-    return cell(context.label(f"actions.{'overdue' if is_late else 'open'}"), verdict="fail" if is_late else "")
+    state = context.label(f"actions.{'overdue' if is_late else 'open'}")
+    told = context.say("actions.state_and_past", state=state, past=past) if past else state
+    return cell(told, verdict="fail" if is_late else "")
+
+
+def _turn(context: Context, turn: Closed | Reopened) -> Sentence:
+    return context.say(
+        "actions.closed" if isinstance(turn, Closed) else "actions.reopened",
+        person=name(turn.by, STATEMENTS),
+        date=number(context.date(turn.date), STATEMENTS),
+        text=words_of(context, turn.text),
+    )
 
 
 def _without(context: Context) -> Sentence:
