@@ -60,14 +60,14 @@ def plain_kappa(first, second, classes) -> float:
 
 
 def plain_fleiss(counts) -> float:
-    """Fleiss' kappa with unequal numbers of raters, case by case."""
+    """Fleiss' kappa with missing ratings as in irrCAC: pairs where there are some, shares over all rated cases."""
     agreed, shares = [], []
     for row in counts:
         m = sum(row)
-        if m < 2:
-            continue
-        agreed.append(sum(x * (x - 1) for x in row) / (m * (m - 1)))
-        shares.append([x / m for x in row])
+        if m >= 2:
+            agreed.append(sum(x * (x - 1) for x in row) / (m * (m - 1)))
+        if m >= 1:
+            shares.append([x / m for x in row])
     expected = sum(np.mean([share[k] for share in shares]) ** 2 for k in range(len(counts[0])))
     return float((np.mean(agreed) - expected) / (1 - expected))
 
@@ -80,11 +80,29 @@ def test_fleiss_kappa_of_the_printed_table_is_0_210():
 
 def test_fleiss_kappa_with_unequal_numbers_of_raters_agrees_with_the_plain_one():
     counts = np.random.default_rng(5).integers(0, 4, size=(40, 3))
-    counts[0] = [1, 0, 0]  # one rater alone: in no pair
+    counts[0] = [1, 0, 0]  # one rater alone: in no pair, but in the shares
     counts = counts[counts.sum(axis=1) > 0]
     found = appraisers(from_counts(counts), predictions([0] * len(counts), [1] * len(counts), 3), rng())
     assert value(found, "appraisers").estimate == pytest.approx(plain_fleiss(counts.tolist()), abs=1e-12)
     assert value(found, "appraisers").n == int((counts.sum(axis=1) >= 2).sum())
+
+
+# Gwet's table of 12 cases and 4 raters with missing ratings (cac.raw4raters of irrCAC); 0 is no rating.
+GWET = np.array([
+    [1, 2, 3, 3, 2, 1, 4, 1, 2, 0, 0, 0], [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, 0, 0],
+    [0, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, 3], [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, 0],
+]).T  # fmt: skip
+
+
+def test_fleiss_kappa_of_gwets_table_with_missing_ratings_is_0_76117():
+    table = {(case, who): [int(given) - 1] for (case, who), given in np.ndenumerate(GWET) if given}
+    found = value(appraisers(ratings(table), predictions([0] * 12, [0] * 12, 5), rng()), "appraisers")
+    assert found.estimate == pytest.approx(0.76117, abs=5e-6), "irrCAC; 0.76248 with the shares of shared cases only"
+    assert found.n == 11, "the last case has one rating: it is in the shares and in no pair"
+    counts = np.array([[np.sum(row == k) for k in range(1, 6)] for row in GWET])
+    draws = [plain_fleiss(counts[np.random.default_rng(k).integers(0, 12, 12)].tolist()) for k in range(2000)]
+    assert found.low == pytest.approx(np.quantile(draws, 0.025), abs=0.06)
+    assert found.high == pytest.approx(np.quantile(draws, 0.975), abs=0.06)
 
 
 def test_cohens_kappa_of_a_2_by_2_table_is_its_closed_form():

@@ -41,6 +41,8 @@ class _Part:
     """(cases, columns): what each case adds."""
     of_sums: Callable[[Sums], Sums]
     why_not: str
+    counting: int | None = None
+    """Column that is above 0 for a case of the number; None: any."""
 
 
 def appraisers(ratings: Ratings, predictions: Predictions, rng: np.random.Generator) -> Measured:
@@ -68,7 +70,8 @@ def appraisers(ratings: Ratings, predictions: Predictions, rng: np.random.Genera
 
 def _estimate(part: _Part, draws: Sums, answers: Predictions) -> Estimate:
     number = float(part.of_sums(part.columns.sum(axis=0)[None])[0])
-    inside = (part.columns != 0).any(axis=1)
+    counting = part.columns if part.counting is None else part.columns[:, [part.counting]]
+    inside = (counting != 0).any(axis=1)
     independent = clusters_with(answers.clusters, inside)
     return Estimate(
         part.name, number, int(inside.sum()), part.unit, part.label, undefined_because=part.why_not,
@@ -77,23 +80,29 @@ def _estimate(part: _Part, draws: Sums, answers: Predictions) -> Estimate:
 
 
 def _between(study: Ratings, answers: Predictions) -> _Part:
-    """Fleiss' kappa of each appraiser's first rating, over cases that two or more rated (Fleiss 1971; for unequal
-    numbers of appraisers Gwet 2014, section 2.4)."""
+    """Fleiss' kappa of each appraiser's first rating (Fleiss 1971; with missing ratings Gwet 2014, section 2.4).
+
+    Agreement is over the cases that two or more rated, and those are its cases. The shares of the classes, from which
+    agreement by chance follows, are over all cases that anybody rated, as in `fleiss.kappa.raw` of R's irrCAC.
+    """
     first = study.trials == 0
     counts = np.zeros((answers.n, len(answers.classes)))
     np.add.at(counts, (study.cases[first], study.classes[first]), 1.0)
     raters = counts.sum(axis=1)
-    shared = raters >= 2
+    shared, rated = raters >= 2, raters >= 1
     least = np.maximum(raters, 2.0)
     agreed = (counts * (counts - 1)).sum(axis=1) / (least * (least - 1))
-    columns = np.column_stack([agreed * shared, shared, counts / least[:, None] * shared[:, None]])
-    return _Part(MAIN, "", "ratio", columns, _fleiss, ONE_CLASS if shared.any() else NOBODY_ELSE)
+    shares = counts / np.maximum(raters, 1.0)[:, None]
+    columns = np.column_stack([agreed * shared, shared, rated, shares])
+    why_not = ONE_CLASS if shared.any() else NOBODY_ELSE
+    return _Part(MAIN, "", "ratio", columns, _fleiss, why_not, counting=1)
 
 
 def _fleiss(sums: Sums) -> Sums:
-    """(Pbar - Pe) / (1 - Pe) from the sums of P_i, of 1, and of the shares of each class; NaN where Pe is 1."""
-    cases = np.where(sums[:, 1] > 0, sums[:, 1], np.nan)
-    agreed, expected = sums[:, 0] / cases, ((sums[:, 2:] / cases[:, None]) ** 2).sum(axis=1)
+    """(Pbar - Pe) / (1 - Pe) from the sums of P_i, of cases in pairs, of rated cases, and of the shares of each class;
+    NaN where Pe is 1."""
+    pairs, rated = (np.where(sums[:, column] > 0, sums[:, column], np.nan) for column in (1, 2))
+    agreed, expected = sums[:, 0] / pairs, ((sums[:, 3:] / rated[:, None]) ** 2).sum(axis=1)
     rest = 1 - expected
     return np.where(rest > 1e-12, (agreed - expected) / np.where(rest > 1e-12, rest, 1.0), np.nan)
 
