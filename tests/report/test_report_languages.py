@@ -210,6 +210,34 @@ def test_every_reason_of_a_measure_is_told_in_chinese(module: str) -> None:
     assert [text for text in found if not SIGNED.search(told(text, ZH))] == []
 
 
+CAUSAL_FOLDERS = ("causal", "graphs")
+OR_NAME = r"[A-Z][a-z]*|'x'(?= \w+ \w+ )"
+"""A first word that is a name made up, before some words."""
+
+
+def causal_files() -> list[Path]:
+    """Modules that write what a causal step says."""
+    home = Path(xai_audit.__file__).parent
+    return sorted([
+        *(file for name in CAUSAL_FOLDERS for file in (home / name).rglob("*.py")),
+        *(home / "engines").glob("causal*.py"),
+    ])  # fmt: skip
+
+
+def test_every_sentence_of_a_causal_step_is_told_in_chinese() -> None:
+    found = [(file.stem, text) for file in causal_files() for text in reasons_in(file, OR_NAME)]
+    assert len(found) > 150
+    assert [(name, text) for name, text in found if not SIGNED.search(told(text, ZH))] == []
+
+
+def test_a_new_causal_sentence_without_a_pattern_is_found(tmp_path: Path) -> None:
+    new = tmp_path / "new.py"
+    new.write_text('def f(x):\n    return [f"{x} cannot be told on a rainy day.", f"Of {x} nobody has heard."]\n')
+    assert [text for text in reasons_in(new, OR_NAME) if not SIGNED.search(told(text, ZH))] == [
+        "'x' cannot be told on a rainy day.", "Of 'x' nobody has heard."
+    ]  # fmt: skip
+
+
 def test_a_reason_without_a_pattern_is_found() -> None:
     assert not SIGNED.search(told("There was rain on that day.", ZH))
     assert told("Of the cases shown.", ZH) == "仅就所展示的样本而言。"
@@ -219,8 +247,8 @@ def test_a_reason_without_a_pattern_is_found() -> None:
     )
 
 
-def reasons_in(file: Path) -> Iterator[str]:
-    """Whole sentences of a module that are not docstrings."""
+def reasons_in(file: Path, begin: str = "[A-Z][a-z]*") -> Iterator[str]:
+    """Whole sentences of a module that are not docstrings, by how their first word is written."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
     spoken = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     refused = {part for node in ast.walk(tree) if isinstance(node, ast.Raise) for part in ast.walk(node)}
@@ -229,9 +257,16 @@ def reasons_in(file: Path) -> Iterator[str]:
         if node in spoken or node in refused or node in within:
             continue
         parts = node.values if isinstance(node, ast.JoinedStr) else [node]
-        text = "".join(str(part.value) if isinstance(part, ast.Constant) else "'x'" for part in parts)
-        if isinstance(node, ast.JoinedStr | ast.Constant) and re.fullmatch(r"[A-Z][a-z]* .*\.", text):
+        text = "".join(shown(part) for part in parts)
+        if isinstance(node, ast.JoinedStr | ast.Constant) and re.fullmatch(rf"(?:{begin}) .*\.", text):
             yield text
+
+
+def shown(part: ast.AST) -> str:
+    """A piece of a sentence as one that reads: a text, the first of two texts, or a name made up."""
+    value = part.value if isinstance(part, ast.FormattedValue) else part
+    value = value.body if isinstance(value, ast.IfExp) else value
+    return str(value.value) if isinstance(value, ast.Constant) else "'x'"
 
 
 def test_no_pattern_swallows_two_sentences() -> None:
