@@ -95,8 +95,8 @@ def test_operators_of_a_chart_are_known_and_have_plain_numbers(loans_report: Rep
 
 def test_chart_without_a_place_stops_the_report(pdf: bytes) -> None:
     other = Image("other", "image/svg+xml", Drawn.of(chart_of()), "two dots")
-    with pytest.raises(RenderError, match="1 charts without a place"):
-        put_charts(pdf, [other])
+    with pikepdf.open(io.BytesIO(pdf)) as document, pytest.raises(RenderError, match="1 charts without a place"):
+        put_charts(document, [other])
 
 
 def test_letters_are_large_enough_in_print(report: Report, pdf: bytes) -> None:

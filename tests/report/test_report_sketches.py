@@ -65,7 +65,7 @@ def test_same_chart_from_other_process_and_from_cache(tmp_path: Path, monkeypatc
     assert there[0] == here != there[1]
     board = Board(tmp_path)
     assert Image("x", "image/svg+xml", board.sketch(line, ENGLISH, job(1.0, 2.0).arguments), "a line").data == here.svg
-    monkeypatch.setattr(workers, "draw_all", lambda jobs: [broken] if jobs else [])  # nothing may be drawn again
+    monkeypatch.setattr(workers, "draw_all", lambda jobs, **_: [broken] if jobs else [])  # nothing may be drawn again
     assert Board(tmp_path).sketch(line, ENGLISH, job(1.0, 2.0).arguments).chart == here
 
 
@@ -119,7 +119,9 @@ def test_chart_from_what_has_no_plain_form_is_refused() -> None:
 
 def test_all_waiting_charts_are_drawn_at_the_first_look(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    monkeypatch.setattr(workers, "draw_all", lambda jobs: asked.append(len(jobs)) or [Chart(b"s", b"p") for _ in jobs])
+    monkeypatch.setattr(
+        workers, "draw_all", lambda jobs, **_: asked.append(len(jobs)) or [Chart(b"s", b"p") for _ in jobs]
+    )
     board = Board()
     found = [board.sketch(line, ENGLISH, job(*values).arguments) for values in ((1.0,), (2.0,), (1.0,))]
     assert not asked

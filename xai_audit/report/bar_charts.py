@@ -1,4 +1,4 @@
-"""Charts of named features: contributions of one case, means by slice, swarms, dependence, and whiskers by group."""
+"""Charts of named features: means by slice, swarms, dependence, and whiskers by group."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from xai_audit.report.document import Chart, Image
 from xai_audit.report.figures import WIDTH, breadth, short
 from xai_audit.report.stamps import Stamp, strike_axes
-from xai_audit.report.style import BLUE, INK, MUTED, ORANGE, drawing, font_files, quiet, svg
+from xai_audit.report.style import BLUE, INK, MUTED, drawing, font_files, quiet, svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -129,52 +129,6 @@ def row_label(title: str, value: str, number: int) -> str:
 def _category(text: str, number: int, longest: int) -> str:
     """One of several names of a kind: the middle goes, since both ends tell them apart."""
     return short(text, longest) if can_draw(text) else f"#{number}"
-
-
-def contributions_chart(context: Context, name: str, labels: Sequence[str], panels: Sequence[Bars], alt: str) -> Image:
-    """Signed bars of one case, a panel a method on its own axis; against is blue and hatched."""
-    return context.sketch(name, paint_contributions, (tuple(labels), tuple(panels)), alt)
-
-
-def paint_contributions(pen: Pen, labels: Sequence[str], panels: Sequence[Bars]) -> Chart:
-    """The same, drawn."""
-    room = 1.0 if any(panel.stamp is not None and not panel.stamp.is_struck for panel in panels) else 0.0
-    height = (0.31 if any("\n" in label for label in labels) else 0.21) * (len(labels) + room)
-    with drawing(WIDTH, 0.55 + height, ncols=len(panels), squeeze=False, sharey=True) as (figure, places):
-        for place, panel in zip(places.flat, panels, strict=True):
-            _signed_bars(pen, place, panel, is_labelled=len(panels) <= 2)
-            place.set_title(short(panel.title, 60 // len(panels)))
-        places.flat[0].set_yticks(range(len(labels)), labels, linespacing=1.05)
-        places.flat[0].set_ylim(len(labels) - 0.4 + room, -0.6)
-        return svg(figure)
-
-
-def _signed_bars(pen: Pen, place: Axes, panel: Bars, *, is_labelled: bool) -> None:
-    values = np.asarray(panel.values, dtype=np.float64)
-    rows = np.arange(len(values))
-    for is_side, colour, hatch in ((values >= 0, ORANGE, ""), (values < 0, BLUE, "////")):
-        place.barh(rows[is_side], values[is_side], height=0.62, facecolor=colour if not hatch else "#b9d0e8",
-                   edgecolor=colour, hatch=hatch or None, linewidth=0.6)  # fmt: skip
-    if panel.low:
-        place.hlines(rows, panel.low, panel.high, color=INK, lw=1.1, capstyle="butt")
-    place.axvline(0, color=INK, lw=0.7)
-    ends = [0.0, *values, *panel.low, *panel.high]
-    low, high = min(ends), max(ends)
-    span = high - low or 1.0
-    place.set_xlim(low - (0.04 * span if low < 0 else 0), high + (0.32 if is_labelled else 0.06) * span)
-    if is_labelled:
-        for row, value in enumerate(values):
-            # To the right of the bar or of zero: on the left it would run into the names.
-            end = max(0.0, value, panel.high[row] if panel.high else 0.0)
-            place.annotate(
-                pen.numbers.plain(float(value), 2), (end, row), xytext=(3, 0), fontsize=7,
-                textcoords="offset points", va="center", ha="left",
-            )  # fmt: skip
-    place.xaxis.set_major_locator(_few_ticks())
-    place.xaxis.set_major_formatter(lambda tick, _: pen.numbers.tick(tick, is_percent=False))
-    quiet(place)
-    if panel.stamp is not None:
-        strike_axes(place, panel.stamp)
 
 
 def _few_ticks() -> Any:

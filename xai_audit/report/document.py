@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cached_property
 from typing import ClassVar, Literal, Protocol, TypeAlias, TypeVar
 
 from xai_audit.errors import RenderError
@@ -554,12 +555,12 @@ class Report:
         """Every block, however deep."""
         return tuple(block for section in self.sections for block in _all_blocks(section.blocks))
 
-    @property
+    @cached_property
     def attachments(self) -> tuple[Csv, ...]:
         """Tables that are attached whole."""
         return tuple(found for found in _instances(self.sections, Csv))
 
-    @property
+    @cached_property
     def images(self) -> tuple[Image, ...]:
         """Every picture, in the order of the pages."""
         return tuple(found for found in _instances(self.sections, Image))

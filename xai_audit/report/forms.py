@@ -39,25 +39,17 @@ def _blank(width: int, height: int) -> bytes:
     return out.getvalue()
 
 
-def put_charts(pdf: bytes, images: Iterable[Image]) -> bytes:
-    """The PDF with every placeholder replaced by its chart. Raises RenderError where a chart found no place."""
-    import pikepdf
-
+def put_charts(document: Any, images: Iterable[Image]) -> None:
+    """Put every chart in place of its placeholder in an open PDF. Raises RenderError where one found no place."""
     sources = [image.source for image in images if not isinstance(image.source, bytes)]
     charts = {placeholder(source): source.chart for source in sources}
-    if not charts:
-        return pdf
-    out = io.BytesIO()
-    with pikepdf.open(io.BytesIO(pdf)) as document:
-        forms: dict[bytes, Any] = {}
-        for shown in _picture_lists(document):
-            _put(document, shown, charts, forms)
-        if missing := len(charts) - len(forms):
-            raise RenderError(
-                "report.pdf", f"{missing} charts without a place", "every chart on its page", "Report this fault."
-            )
-        document.save(out, deterministic_id=True)
-    return out.getvalue()
+    forms: dict[bytes, Any] = {}
+    for shown in _picture_lists(document) if charts else ():
+        _put(document, shown, charts, forms)
+    if missing := len(charts) - len(forms):
+        raise RenderError(
+            "report.pdf", f"{missing} charts without a place", "every chart on its page", "Report this fault."
+        )
 
 
 def _picture_lists(document: Any) -> list[Any]:

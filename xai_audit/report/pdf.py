@@ -13,7 +13,6 @@ from html import unescape
 from xai_audit.errors import RenderError
 from xai_audit.report.collecting import few_collections
 from xai_audit.report.document import Report
-from xai_audit.report.forms import put_charts
 from xai_audit.report.html import page
 from xai_audit.report.pdf_finish import finish
 from xai_audit.report.sketches import Sketch
@@ -33,8 +32,7 @@ def render_pdf(report: Report, attachments: Mapping[str, bytes], when: datetime.
             image.source.begin()
     with few_collections():
         html = page(report, "print")
-        drawn = put_charts(layout(html, described, when, report.language), report.images)
-        return finish(drawn, link_words(html))
+        return finish(layout(html, described, when, report.language), link_words(html), report.images)
 
 
 def layout(html: str, attachments: Mapping[str, tuple[str, bytes]], when: datetime.datetime, language: str) -> bytes:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from xai_audit.errors import RenderError
+from xai_audit.report.document import Image
+from xai_audit.report.forms import put_charts
 
 if TYPE_CHECKING:
     import pikepdf
@@ -24,8 +26,8 @@ xmlns:pdfaSchema="http://www.aiim.org/pdfa/ns/schema#" xmlns:pdfaProperty="http:
 </pdfaExtension:schemas></rdf:Description>"""
 
 
-def finish(pdf: bytes, links: Mapping[str, str]) -> bytes:
-    """The PDF with marks, header scopes, empty form fields that can be seen and running heads out of the reading order.
+def finish(pdf: bytes, links: Mapping[str, str], images: Iterable[Image] = ()) -> bytes:
+    """The PDF with charts, marks, header scopes, form fields that can be seen, and no running heads to be read out.
 
     links: words of a link by the name of the place that it leads to.
     """
@@ -33,6 +35,7 @@ def finish(pdf: bytes, links: Mapping[str, str]) -> bytes:
 
     out = BytesIO()
     with pikepdf.open(BytesIO(pdf)) as document:
+        put_charts(document, images)
         root = document.Root
         _mark(root)
         if "/AF" in root:

@@ -128,15 +128,15 @@ class Board:
         self._take_known()
         if self._coming is None and are_worth_processes(len(self._waiting)):
             pool = ThreadPoolExecutor(1)
-            self._coming = pool.submit(self._draw)
+            self._coming = pool.submit(self._draw, is_beside=True)
             pool.shutdown(wait=False)
 
-    def _draw(self) -> None:
+    def _draw(self, *, is_beside: bool = False) -> None:
         from xai_audit.report.workers import draw_all
 
         self._take_known()
         waiting, self._waiting = self._waiting, {}
-        new = dict(zip(waiting, draw_all(list(waiting.values())), strict=True))
+        new = dict(zip(waiting, draw_all(list(waiting.values()), is_beside=is_beside), strict=True))
         write_charts(self._folder, new)
         self._drawn |= new
 

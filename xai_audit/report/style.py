@@ -106,18 +106,31 @@ def size_of(paint: Callable[[], object]) -> tuple[float, float]:
     raise RenderError("a chart of the report", "no figure", "a painter that opens a drawing", "Report this fault.")
 
 
-@contextmanager
-def drawing(width: float, height: float, **layout: Any) -> Iterator[tuple[Figure, Any]]:
-    """A figure of our look and its axes, sizes in inches; nothing global is left changed."""
+def stop_if_sized(width: float, height: float) -> None:
+    """Go on if the chart is drawn; where only its size is asked for, raises Sized with it, in inches."""
     if _IS_SIZED.get():
         raise Sized(width, height)
+
+
+@contextmanager
+def our_look() -> Iterator[None]:
+    """Matplotlib with our look, whatever it is set to."""
     import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure as NewFigure
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update({**_LOOK, "font.family": ["DejaVu Sans", *cjk_fonts()]})
+        yield
+
+
+@contextmanager
+def drawing(width: float, height: float, **layout: Any) -> Iterator[tuple[Figure, Any]]:
+    """A figure of our look and its axes, sizes in inches; nothing global is left changed."""
+    stop_if_sized(width, height)
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure as NewFigure
+
+    with our_look():
         figure = NewFigure(figsize=(width, height), dpi=72, layout="constrained")
         FigureCanvasAgg(figure)
         yield figure, figure.subplots(**layout)
@@ -138,7 +151,7 @@ def svg(figure: Figure) -> Chart:
     figure.dpi = 72
     for ground in (figure.patch, *(axes.patch for axes in figure.axes)):
         ground.set_alpha(0.0)
-    with matplotlib.rc_context(_LOOK), _no_missing_glyphs():
+    with matplotlib.rc_context(_LOOK), no_missing_glyphs():
         renderer = VectorRenderer(72 * width, 72 * height)
         if isinstance(figure.get_layout_engine(), _constrained()):
             figure.set_layout_engine(None)
@@ -156,21 +169,22 @@ def _constrained() -> type:
 
 
 @contextmanager
-def _no_missing_glyphs() -> Iterator[None]:
+def no_missing_glyphs() -> Iterator[None]:
     """RenderError where matplotlib would only warn and draw a box."""
-    with warnings.catch_warnings(record=True) as found:
-        warnings.simplefilter("always")
-        yield
-    missing = sorted({text for each in found if (text := str(each.message)).startswith("Glyph ")})
-    if missing:
-        raise RenderError(
-            "a chart of the report",
-            "; ".join(missing)[:400],
-            "a font for every sign",
-            "Install one: apt-get install fonts-noto-cjk for Chinese, fonts-noto-core for other scripts.",
-        )
-    for each in found:
-        warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+    with warnings.catch_warnings():
+        # An error, so that nothing that was measured with a box in it is kept for the next chart.
+        warnings.filterwarnings("error", message="Glyph ")
+        try:
+            yield
+        except UserWarning as missing:
+            if not str(missing).startswith("Glyph "):
+                raise
+            raise RenderError(
+                "a chart of the report",
+                str(missing),
+                "a font for every sign",
+                "Install one: apt-get install fonts-noto-cjk for Chinese, fonts-noto-core for other scripts.",
+            ) from missing
 
 
 def quiet(axes: Axes, grid: str = "x") -> None:

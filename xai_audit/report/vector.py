@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from html import escape
@@ -99,24 +99,23 @@ def svg_path(commands: Commands, height: float) -> str:
     return "".join(parts)
 
 
-def _whole(value: float) -> str:
-    return f"{value:.0f}"
-
-
-def pdf_path(commands: Commands, write: Callable[[float], str] = short) -> str:
+def pdf_path(commands: Commands) -> str:
     """Path operators; a curve of the second degree as one of the third."""
-    parts: list[str] = []
+    return "\n".join(
+        "h" if code == Path.CLOSEPOLY else " ".join(map(short, points)) + OPERATORS[code]
+        for code, points in _of_third_degree(commands)
+    )
+
+
+def _of_third_degree(commands: Commands) -> Iterator[tuple[int, Sequence[float]]]:
     x = y = 0.0
     for code, points in commands:
-        if code == Path.CLOSEPOLY:
-            parts.append("h")
-            continue
         if code == Path.CURVE3:
             a, b, x1, y1 = points
             points = (x + 2 * (a - x) / 3, y + 2 * (b - y) / 3, x1 + 2 * (a - x1) / 3, y1 + 2 * (b - y1) / 3, x1, y1)
-        parts.append(" ".join(map(write, points)) + OPERATORS[code])
-        x, y = points[-2], points[-1]
-    return "\n".join(parts)
+        yield code, points
+        if code != Path.CLOSEPOLY:
+            x, y = points[-2], points[-1]
 
 
 def commands_of(path: Path, transform: Any, **how: Any) -> list[tuple[int, tuple[float, ...]]]:
@@ -125,16 +124,46 @@ def commands_of(path: Path, transform: Any, **how: Any) -> list[tuple[int, tuple
     return [(int(code), tuple(float(value) for value in points)) for points, code in segments]
 
 
-_TEXT = TextToPath()
+_TEXT: Any = TextToPath()
+
+
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """PDF operators of a letter or a formula, with a place for each of its numbers."""
+
+    form: str
+    points: npt.NDArray[np.float64]
+    """(numbers / 2, 2) in hundredths of an em."""
+
+    @classmethod
+    def of(cls, vertices: Any, codes: Any) -> Outline:
+        """The outline of a path of matplotlib."""
+        commands = list(_of_third_degree(commands_of(Path(vertices, codes), None))) if len(vertices) else []
+        lines = [
+            "h" if code == Path.CLOSEPOLY else " ".join(["%.0f"] * len(points)) + OPERATORS[code]
+            for code, points in commands
+        ]
+        numbers = [value for code, points in commands if code != Path.CLOSEPOLY for value in points]
+        return cls("\n".join(lines), np.array(numbers, dtype=np.float64).reshape(-1, 2))
+
+
+_PATHS: dict[str, Any] = {}
+_LETTERS: dict[str, Outline] = {}
+"""Of every letter seen so far, by its font and number there."""
 
 
 @lru_cache(maxsize=4096)
 def _outlines(text: str, font: Any, is_math: bool) -> str:
     """PDF operators of a line of text, a hundred units an em and none of them split: less than can be printed."""
-    vertices, codes = _TEXT.get_text_path(font, text, ismath=is_math)
-    if not len(vertices):
-        return ""
-    return pdf_path(commands_of(Path(vertices, codes), None), _whole)
+    if is_math:
+        whole = Outline.of(*_TEXT.get_text_path(font, text, ismath=True))
+        return whole.form % tuple(whole.points.ravel())
+    placed, paths, _ = _TEXT.get_glyphs_with_font(_TEXT._get_font(font), text, _PATHS)
+    for name in {each[0] for each in placed} - _LETTERS.keys():
+        _LETTERS[name] = Outline.of(*paths[name])
+    letters = [(_LETTERS[name], (x, y)) for name, x, y, _ in placed if _LETTERS[name].form]
+    numbers = [letter.points + at for letter, at in letters]
+    return "\n".join(letter.form for letter, _ in letters) % tuple(np.concatenate(numbers).ravel()) if letters else ""
 
 
 @lru_cache(maxsize=4096)

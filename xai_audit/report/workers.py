@@ -39,10 +39,10 @@ class Task:
     run: Callable[[], object]
 
 
-def draw_all(jobs: Sequence[Job]) -> list[Chart]:
-    """The charts in the order of the jobs. Raises as `run_all` does."""
+def draw_all(jobs: Sequence[Job], *, is_beside: bool = False) -> list[Chart]:
+    """The charts in the order of the jobs; beside other work, one processor is left to it. Raises as `run_all` does."""
     tasks = [Task(f"the chart {job.painter.__name__}", job.draw) for job in jobs]
-    return cast("list[Chart]", run_all(tasks, WORTH_A_PROCESS))
+    return cast("list[Chart]", run_all(tasks, WORTH_A_PROCESS, is_beside=is_beside))
 
 
 def are_worth_processes(charts: int) -> bool:
@@ -54,13 +54,16 @@ def _processes(tasks: int, worth: int) -> int:
     return min(processors(), tasks // worth)
 
 
-def run_all(tasks: Sequence[Task], worth: int = 1) -> list[object]:
+def run_all(tasks: Sequence[Task], worth: int = 1, *, is_beside: bool = False) -> list[object]:
     """What the tasks return, in their order; a process for each `worth` of them, as far as there are processors.
 
-    Raises what the first that fails raises; RenderError if a process dies.
+    is_beside: this process works on meanwhile, so it keeps one processor. Raises what the first that fails raises;
+    RenderError if a process dies.
     """
     count = _processes(len(tasks), worth)
-    if count < 2:
+    if is_beside:
+        count = min(count, max(1, processors() - 1))
+    elif count < 2:
         with few_collections():
             return [task.run() for task in tasks]
     waiting: SimpleQueue[tuple[int, Task]] = SimpleQueue()

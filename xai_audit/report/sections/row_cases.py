@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from xai_audit.report.bar_charts import Bars, contributions_chart, row_label
+from xai_audit.report.bar_charts import Bars, row_label
 from xai_audit.report.context import SPEC, Context, cite, name, number
+from xai_audit.report.contribution_chart import contributions_chart
 from xai_audit.report.document import (
     Block,
     CaseStrip,
