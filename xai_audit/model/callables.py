@@ -7,7 +7,6 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from xai_audit.errors import ModelError
 from xai_audit.model.encoding import as_frame
 from xai_audit.model.object_digest import object_digest
+from xai_audit.model.weights import distributions_of
 from xai_audit.spec.schema import Model
 from xai_audit.spec.tables import TableInput
 
@@ -89,8 +89,7 @@ def wrap(made: object, model: Model) -> CallableModule:
 def package_of(held: object) -> str:
     """Name and version of the package that a callable comes from; empty for code of the user's own."""
     top = (getattr(type(held), "__module__", "") or "").partition(".")[0]
-    names = sorted(set(metadata.packages_distributions().get(top, ())))
-    return ", ".join(f"{name} {metadata.version(name)}" for name in names)
+    return distributions_of(top)
 
 
 def _call_of(made: object, model: Model) -> Callable[[Any], Any]:

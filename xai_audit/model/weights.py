@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import importlib.util
+import sys
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from xai_audit.errors import ModelError
@@ -61,10 +64,25 @@ def code_digest(name: str, folder: Path, where: str) -> str:
     if is_file_factory(name):
         return file_sha256(factory_file(name, folder, where))
     top = name.replace(":", ".").split(".")[0]
-    distributions = sorted(set(importlib.metadata.packages_distributions().get(top, ())))
-    if distributions:
-        return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in distributions)
-    return _package_digest(top, where)
+    return distributions_of(top) or _package_digest(top, where)
+
+
+def distributions_of(top: str) -> str:
+    """Names and versions of the distributions that a top package comes from; empty where it belongs to none."""
+    names = sorted(set(_distributions(_search_path()).get(top, ())))
+    return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
+
+
+def _search_path() -> tuple[tuple[str, int], ...]:
+    """Folders that packages are found in, each with the time of its last change: installing one changes its folder."""
+    folders = [Path(entry or ".") for entry in sys.path]
+    return tuple((str(folder.resolve()), folder.stat().st_mtime_ns) for folder in folders if folder.exists())
+
+
+@lru_cache(maxsize=1)
+def _distributions(_: tuple[tuple[str, int], ...]) -> Mapping[str, list[str]]:
+    """Every distribution's files are looked through, which takes a second: once for a search path."""
+    return importlib.metadata.packages_distributions()
 
 
 def is_file_factory(factory: str) -> bool:
