@@ -1,5 +1,6 @@
 """What tests of several folders need."""
 
+import compileall
 import gc
 import os
 from collections.abc import Iterator
@@ -8,6 +9,12 @@ from pathlib import Path
 import pytest
 
 gc.set_threshold(50_000, 20, 20)  # a quarter of the time of whole reports went into searches for garbage
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The package is compiled once: where PYTHONDONTWRITEBYTECODE is set, each process of a test would do it anew."""
+    if not hasattr(config, "workerinput"):
+        compileall.compile_dir(Path(__file__).resolve().parents[1] / "xai_audit", quiet=2)
 
 
 @pytest.fixture(scope="session", autouse=True)
