@@ -23,7 +23,7 @@ SIZE = 8.0
 """Height of letters where nothing else is said."""
 LEADING = 1.2
 """From one line of words to the next, in heights of letters."""
-WIDEST_DASH = 0.6
+THIN = 0.6
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,6 @@ class Box:
     bottom: float
     right: float
     top: float
-
-    @property
-    def width(self) -> float:
-        """From left to right."""
-        return self.right - self.left
 
 
 class Brush:
@@ -56,9 +51,12 @@ class Brush:
 
     def line(self, points: Sequence[tuple[float, float]], colour: str, width: float) -> None:
         """A line through some points."""
-        self._stroke(points, _context(colour, width))
+        from matplotlib.path import Path
+        from matplotlib.transforms import IdentityTransform
 
-    def box(self, box: Box, face: str, edge: str, *, hatch: str = "", width: float = WIDEST_DASH) -> None:
+        self._renderer.draw_path(_context(colour, width), Path(list(points)), IdentityTransform())
+
+    def box(self, box: Box, face: str, edge: str, *, hatch: str = "", width: float = THIN) -> None:
         """A filled and outlined rectangle, hatched in the colour of its outline."""
         from matplotlib.colors import to_rgb
         from matplotlib.path import Path
@@ -68,7 +66,7 @@ class Brush:
         if hatch:
             context.set_hatch(hatch)
             context.set_hatch_color(to_rgb(edge))
-            context.set_hatch_linewidth(WIDEST_DASH)
+            context.set_hatch_linewidth(THIN)
         corners = [(box.left, box.bottom), (box.right, box.bottom), (box.right, box.top), (box.left, box.top)]
         path = Path([*corners, corners[0]], closed=True)
         self._renderer.draw_path(context, path, IdentityTransform(), to_rgb(face))
@@ -105,12 +103,6 @@ class Brush:
         self.box(Box(x - half - reach, y - size / 2 - reach, x + half + reach, y + size / 2 + reach), "white", "black",
                  width=1.2)  # fmt: skip
         self.words(x, y, word, across=0.5, size=size, is_bold=True, colour="black")
-
-    def _stroke(self, points: Sequence[tuple[float, float]], context: Any) -> None:
-        from matplotlib.path import Path
-        from matplotlib.transforms import IdentityTransform
-
-        self._renderer.draw_path(context, Path(list(points)), IdentityTransform())
 
 
 @contextmanager
