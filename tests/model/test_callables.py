@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from tables import write_table
 from xai_audit.data.sources import open_dataset
 from xai_audit.errors import ModelError, Refusal, StepError
 from xai_audit.model.audited import AuditedModel
-from xai_audit.model.callables import CallableModule, wrap
+from xai_audit.model.callables import CallableModule, package_of, wrap
 from xai_audit.model.guard import left_as_found
 from xai_audit.model.load import audited, load_model
 from xai_audit.model.steady import rows_to_try
@@ -429,3 +430,8 @@ def test_closed_form_of_the_hand_made_net(tmp_path: Path) -> None:
     found = load_model(spec, tmp_path)
     rows = torch.tensor([[50.0, 40.0], [40.0, float("nan")]], dtype=torch.float64)[:, None, None, :]
     assert found.scores(rows).tolist() == [[0.5 * 1 + 1 - 0.25], [-0.25]]
+
+
+def test_package_of_a_callable_has_its_version_and_own_code_has_none() -> None:
+    assert package_of(LogisticRegression()) == f"scikit-learn {metadata.version('scikit-learn')}"
+    assert package_of(lambda rows: rows) == ""

@@ -21,7 +21,7 @@ from xai_audit.errors import InputError, ModelError
 from xai_audit.model.guard import left_as_found
 from xai_audit.model.load import in_fast_format, load_model
 from xai_audit.model.state import check_materialised, state_digest
-from xai_audit.model.weights import source_digest, weights_digest
+from xai_audit.model.weights import distributions_of, source_digest, weights_digest
 from xai_audit.spec.schema import Model, Weights
 
 NET = """\
@@ -362,6 +362,30 @@ def test_source_digest_of_a_package_is_its_version(folder: Path) -> None:
     )
 
 
+def install(folder: Path, name: str, version: str) -> None:
+    """A distribution as pip leaves it, with one module of its name."""
+    about = folder / f"{name}-{version}.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    (about / "RECORD").write_text(f"{name}.py,,\n")
+    (folder / f"{name}.py").write_text("")
+
+
+def test_distributions_are_those_of_today(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert distributions_of("early") == ""
+    install(tmp_path, "early", "1.2")
+    assert distributions_of("early") == "early 1.2", "installed after the first look"
+    (tmp_path / "early-1.2.dist-info").rename(tmp_path / "early-1.3.dist-info")
+    metadata = tmp_path / "early-1.3.dist-info" / "METADATA"
+    metadata.write_text(metadata.read_text().replace("1.2", "1.3"))
+    assert distributions_of("early") == "early 1.3"
+    install(tmp_path / "other", "late", "2.0")
+    assert distributions_of("late") == ""
+    monkeypatch.syspath_prepend(str(tmp_path / "other"))
+    assert (distributions_of("late"), distributions_of("early")) == ("late 2.0", "early 1.3")
+
+
 def test_source_digest_of_code_without_a_distribution(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(folder)
     (folder / "loose").mkdir()
@@ -377,7 +401,7 @@ def test_digests_load_no_torch(folder: Path) -> None:
     code = (
         "import sys\nfrom pathlib import Path\n"
         "import xai_audit.explain.cost, xai_audit.explain.stages\n"
-        "from xai_audit.model.weights import source_digest, weights_digest\n"
+        "from xai_audit.model.weights import distributions_of, source_digest, weights_digest\n"
         "from xai_audit.spec.schema import Model\n"
         "weights = {'file': 'w.safetensors'}\n"
         "m = Model(factory='net.py:build', task='regression', input={'size': (4, 4)}, weights=weights)\n"

@@ -81,7 +81,7 @@ class Brush:
         """Lines of words whose middle is at `y`; of their width the share `across` lies left of `x`."""
         font, context, lines = _font(size, is_bold), _context(colour, 1.0), text.split("\n")
         _, height, descent = self._renderer.get_text_width_height_descent("lp", font, False)
-        first = y + LEADING * size * (len(lines) - 1) / 2 - (height - descent) / 2 + descent / 2
+        first = y + LEADING * size * (len(lines) - 1) / 2 + descent - height / 2
         for place, line in enumerate(lines):
             left = x - across * self.measure(line, size, is_bold=is_bold)
             self._renderer.draw_text(context, left, first - LEADING * size * place, line, font, 0.0)
