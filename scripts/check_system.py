@@ -80,6 +80,7 @@ def needs_of_audit():
         Need("library fontconfig", layout, has_library("fontconfig", "libfontconfig.so.1"), "libfontconfig1", True),
         Need("program fc-list", "finds fonts", has_program("fc-list"), "fontconfig", True),
         Need("font with Latin letters", "text of reports", has_font(":lang=en"), "fonts-dejavu-core", True),
+        Need("font Liberation Sans", "the look of reports", has_font("Liberation Sans"), "fonts-liberation", True),
         Need("font with Chinese characters", "reports in zh-CN", has_font(":lang=zh-cn"), "fonts-noto-cjk", False),
     ]
 

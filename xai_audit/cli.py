@@ -310,7 +310,21 @@ def _render(
         record_outputs(folder, "rendered", [path.relative_to(folder).as_posix() for path in files])
     progress.advance(1)
     progress.end("done")
+    _tell_of_fonts(files)
     return files
+
+
+def _tell_of_fonts(files: tuple[Path, ...]) -> None:
+    """A PDF in another font than ours is told: its lines and pages break elsewhere than on other machines."""
+    from xai_audit.report.pdf_fonts import stand_ins
+
+    for file, names in stand_ins([path for path in files if path.suffix == ".pdf"]):
+        click.echo(
+            f"note: {file.name} is set in {names}, since Liberation Sans is not installed. Its pages may break"
+            " elsewhere than on another machine, and the summary may need a second page. Install the font"
+            " (apt-get install fonts-liberation), then write it again: xai-audit report.",
+            err=True,
+        )
 
 
 def _rendered_files(folder: Path) -> tuple[Path, ...]:

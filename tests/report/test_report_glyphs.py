@@ -15,6 +15,7 @@ from test_report_pdf import laid_out
 from xai_audit.errors import RenderError
 from xai_audit.report import style
 from xai_audit.report.document import Report
+from xai_audit.report.pdf_fonts import stand_ins
 from xai_audit.report.style import drawing, svg
 
 
@@ -42,6 +43,16 @@ def test_one_wrong_character_on_a_page_is_seen(tmp_path: Path) -> None:
         drawn.append(page)
     assert largest_difference(drawn[0], drawn[1]) == 0
     assert largest_difference(drawn[0], drawn[2]) > ALLOWED
+
+
+def test_a_font_that_stands_in_for_ours_is_told(tmp_path: Path) -> None:
+    for family in ("Liberation Sans", "DejaVu Sans"):
+        text = laid_out(f"<p style='font: 9pt \"{family}\"'>Not met</p>")
+        (tmp_path / f"{family}.pdf").write_bytes(text)
+    files = sorted(tmp_path.glob("*.pdf"))
+    ((file, names),) = stand_ins(files)
+    assert file.name == "DejaVu Sans.pdf"
+    assert "DejaVu-Sans" in names.split(", ")
 
 
 def spare_codes(pdf: bytes) -> list[str]:
