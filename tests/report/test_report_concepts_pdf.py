@@ -30,7 +30,7 @@ def test_the_worry_stands_on_the_decision_page_which_is_one(
 ) -> None:
     pdf = render_pdf(concepts_report, {}, WHEN)
     pages = words_of(pdf, tmp_path, "-layout").split("\f")
-    assert "leans on the concept frame" in pages[1] and "is empty." in pages[1]
+    assert "leans on the concept frame" in pages[1] and "still empty; see Sign-off (page " in pages[1]
     width, right = edges(pdf, tmp_path)
     assert max(right) <= width - MARGIN + 2
     assert len(pdf) < 10_000_000

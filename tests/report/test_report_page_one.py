@@ -16,6 +16,8 @@ from fixture_run import Made, Wish, make_run
 
 from xai_audit.report import build
 from xai_audit.report.catalogue import load_catalogue
+from xai_audit.report.causal_sentences import question_of
+from xai_audit.report.causal_told import told_queries
 from xai_audit.report.context import Context, marks_of, plain
 from xai_audit.report.document import Bullets, Cover, FindingCard, Prose, Report, Section, Sentence, Span
 from xai_audit.report.numbers import Numbers
@@ -199,3 +201,55 @@ def test_no_criteria_is_said_where_the_decision_is_asked(bare: Made) -> None:
     text = text_of_page(context_of(bare))
     assert "The decision rests on measurements alone, since no criteria were set." in text
     assert "Not part of this audit: robustness, causes, whether the explanations can be trusted" in text
+
+
+def test_how_often_the_model_is_right_is_counted_from_the_cases(made: Made) -> None:
+    rows = made.run.rows()
+    right = int((rows["label"] == rows["predicted"]).sum())
+    text = text_of_page(context_of(made))
+    assert (
+        f"The model's answer agreed with the label in {100 * right / len(rows):.1f} % of all cases (95 % interval"
+        in text
+    )
+
+
+def test_that_nobody_measured_how_often_the_model_is_right_is_said(made: Made) -> None:
+    """Neither a part of the cases nor a step that failed stands in for all of them."""
+    is_whole = [record.subject == "accuracy" and record.slice == "all" for record in made.run.records]
+    assert sum(is_whole) == 1
+    for change in ({"slice": "mono"}, {"status": "failed", "values": ()}):
+        records = tuple(
+            replace(record, **change) if is_it else record
+            for record, is_it in zip(made.run.records, is_whole, strict=True)
+        )
+        context = context_of(replace(made, run=replace(made.run, records=records)))
+        assert "How often the model is right over all cases was not measured." in text_of_page(context)
+
+
+def test_met_criteria_are_named_too_and_grades_are_told_where_they_stand(made: Made, bare: Made) -> None:
+    text = text_of_page(context_of(made))
+    assert "Met: C1, C4." in text
+    assert "Critical, major, minor: how grave a miss is." in text
+    assert "Met:" not in text_of_page(context_of(bare))
+
+
+def test_a_criterion_on_a_query_says_what_was_asked(world: Made) -> None:
+    context = context_of(world)
+    cards = [card for card in instances(page_of(context), FindingCard) if "query" in plain(card.sentences[1])]
+    assert cards
+    for card in cards:
+        (query,) = (one.query for one in world.spec.criteria if one.id == card.name)
+        (asked,) = (one for one in told_queries(context) if one.query.id == query)
+        assert card.sentences[0] == question_of(context, asked)
+
+
+@pytest.mark.slow
+def test_the_page_of_the_form_is_the_page_that_holds_it(made: Made, tmp_path: Path) -> None:
+    context = context_of(made)
+    report = build.build_report(made.run, made.spec, made.findings, "en")
+    (tmp_path / "r.pdf").write_bytes(render_pdf(report, {}, WHEN))
+    command = ["pdftotext", "-layout", str(tmp_path / "r.pdf"), "-"]
+    found = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split("\f")
+    (told,) = re.findall(r"see Sign-off \(page (\d+)\)", " ".join(found[1].split()))
+    assert "16 Sign-off" in " ".join(found[int(told) - 1].split())
+    assert plain(context.say("page.on_page", page=Span("7", "x"))) == " (page 7)"

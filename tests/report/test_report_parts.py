@@ -60,7 +60,7 @@ def test_sentences_name_the_part_and_its_limit(context: Context, finding: Findin
     limit = "at least 0.8" if is_area else limits[registry.unit(finding.measure or "")]
     for said in (finding_sentences(context, finding), brief_sentences(context, finding)):
         text = " ".join(map(plain, said)).replace("\u00a0", " ")
-        assert f"there is no answer for {name}" in text and limit in text
+        assert f"there is no number for {name}" in text and limit in text
 
 
 @each_finding
@@ -78,7 +78,7 @@ def test_the_whole_report_is_made(loans: Made) -> None:
     report = build_report(loans.run, loans.spec, (*loans.findings, *FOUND), "en")
     html = render_html(report).decode()
     assert untraced(html) == []
-    assert "there is no answer for ratio of selection rates" in text_in(html)
+    assert "there is no number for ratio of selection rates" in text_in(html)
 
 
 @each_finding

@@ -115,7 +115,7 @@ def test_the_decision_summary_is_one_page(pdf: bytes, tmp_path: Path) -> None:
     pages = words_of(pdf, tmp_path, "-layout").split("\f")
     assert "One-page summary" in pages[1]
     assert "What is it for?" in pages[1]
-    assert "is empty." in pages[1]
+    assert "still empty; see Sign-off (page " in pages[1]
     assert "Occlusion failed" in pages[0]
 
 
@@ -134,7 +134,7 @@ def test_the_decision_summary_is_one_page_for_the_worst_of_audits(tmp_path: Path
     report = build_report(made.run, made.spec.model_copy(update={"audit": use}), made.findings, "en")
     pages = words_of(render_pdf(report, {}, WHEN), tmp_path, "-layout").split("\f")
     assert "What is it for?" in pages[1]
-    assert "is empty." in pages[1]
+    assert "still empty; see Sign-off (page " in pages[1]
 
 
 @pytest.mark.slow

@@ -71,7 +71,7 @@ def test_no_answer_is_said_with_its_reason_and_without_a_number(context: Context
         ALL, verdict=verdict, reason="step_failed", detail="The step failed.", estimate=None, low=None, high=None
     )
     text = said(context, gone)
-    assert "there is no answer for accuracy: The step failed." in text
+    assert "there is no number for accuracy: The step failed." in text
     assert "81.3" not in text
 
 

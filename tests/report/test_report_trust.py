@@ -256,7 +256,7 @@ def test_a_criterion_that_rests_on_a_failed_method_is_an_error_in_words(checked:
     assert verdicts == {"L1": "error", "L2": "pass"}
     card = text_in(checked_html.split('id="finding-L1"')[1].split("</article>")[0])
     assert "Error: no answer" in card
-    assert "there is no answer for relevance mass of Guided backpropagation inside interior" in card
+    assert "there is no number for relevance mass of Guided backpropagation inside interior" in card
 
 
 def test_why_a_method_failed_is_said_with_its_number_and_limit(checked_report: Report) -> None:

@@ -6,12 +6,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xai_audit.report.causal_numbers import exact_text, unit_after
+from xai_audit.report.causal_sentences import question_of
+from xai_audit.report.causal_told import told_queries
 from xai_audit.report.context import FINDINGS, SPEC, Context, name, number
 from xai_audit.report.document import Sentence, Span
 from xai_audit.verdict.causal_words import decimals_for
 
 if TYPE_CHECKING:
     from xai_audit.verdict import Finding
+
+
+def query_question(context: Context, finding: Finding) -> Sentence:
+    """What the query asks, in words."""
+    told = next(each for each in told_queries(context) if each.query.id == finding.query)
+    return question_of(context, told)
 
 
 def query_what(context: Context, finding: Finding) -> Sentence:

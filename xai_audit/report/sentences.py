@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from xai_audit.report.causal_cards import causal_sentences
-from xai_audit.report.causal_criteria import query_statement, query_what
+from xai_audit.report.causal_criteria import query_question, query_statement, query_what
 from xai_audit.report.concept_sentences import concept_sentences
 from xai_audit.report.context import FINDINGS, SPEC, Context, Part, cite, heading, name, number, strong
 from xai_audit.report.document import Sentence, Span
@@ -66,11 +66,12 @@ def criterion_sentences(context: Context, finding: Finding) -> tuple[Sentence, .
 
 
 def brief_sentences(context: Context, finding: Finding, alike: Sequence[Finding] = ()) -> tuple[Sentence, ...]:
-    """What stands on the decision page: the statement alone; limit and reason are in the full list."""
+    """What stands on the decision page: what a query asks, statement and limit; the reason is in the full list."""
     evidence = context.say("finding.evidence_only", evidence=_evidence(context, finding))
     if finding.kind == "criterion":
         limit = context.say("finding.brief_limit", limit=limit_text(context, finding))
-        return (statement(context, finding, brief=True), limit, evidence)
+        asked = () if finding.query is None else (query_question(context, finding),)
+        return (*asked, statement(context, finding, brief=True), limit, evidence)
     if finding.kind == "step":
         return (brief_step(context, finding, alike), evidence)
     if finding.kind == "trust":

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from xai_audit.report.causal_counts import count_sentence
-from xai_audit.report.context import FINDINGS, MANIFEST, SPEC, STATEMENTS, Context, name, number
+from xai_audit.report.context import FINDINGS, MANIFEST, SPEC, STATEMENTS, Context, measured_values, name, number
 from xai_audit.report.document import Block, Bullets, FindingCard, Prose, Question, Sentence, Span
 from xai_audit.report.sections.cover import state_of
 from xai_audit.report.sections.late import warnings
+from xai_audit.report.sections.sector_index import link
 from xai_audit.report.sections.verdicts import (
     MOST_BROKEN,
     MOST_WORRIES,
@@ -124,7 +125,24 @@ def _tested(context: Context) -> tuple[Block, ...]:
     found = states(context)
     trusted: tuple[Block, ...] = (Prose((_trusted(context, found),)),) if found.are_judged else ()
     said = context.joined([part for part in (done, slices, methods, criteria) if part])
-    return (Prose((said,)), *trusted, *_gaps(context))
+    right = (_right(context),) if context.spec.has_scores and context.spec.task == "single_label" else ()
+    return (Prose((said, *right)), *trusted, *_gaps(context))
+
+
+def _right(context: Context) -> Sentence:
+    """How often the model's answer is the label, over all cases; or that nobody measured it."""
+    for record, value in measured_values(context.of_kind("performance")):
+        is_it = value.name == "accuracy" and record.slice is not None and record.slice == context.whole
+        ends = {"share": value.estimate, "low": value.low, "high": value.high}
+        if is_it and None not in ends.values():
+            said = {
+                key: number(context.numbers.value(value.name, end, value.unit), record.id)
+                for key, end in ends.items()
+                if end is not None
+            }
+            confidence = number(context.numbers.confidence(value.confidence), SPEC)
+            return context.say("tested.right", **said, confidence=confidence)
+    return context.say("tested.right_unknown")
 
 
 def _trusted(context: Context, found: States) -> Sentence:
@@ -202,8 +220,10 @@ def _never(context: Context) -> Sentence:
 
 def _worries(context: Context) -> tuple[Block, ...]:
     """The worst findings; and what no criterion asks for: explanations and trees that may not be relied on."""
-    beyond = tuple(_beyond(context))
-    return (*worries(context), *((Bullets(beyond),) if beyond else ()))
+    told, beyond = worries(context), tuple(_beyond(context))
+    is_graded = any(isinstance(block, FindingCard) and block.severity for block in told)
+    grades = (Prose((context.say("worries.grades"),), "note"),) if is_graded else ()
+    return (*told, *((Bullets(beyond),) if beyond else ()), *grades)
 
 
 def _beyond(context: Context) -> Iterator[Sentence]:
@@ -249,6 +269,7 @@ def _not_valid(context: Context) -> tuple[Finding, ...]:
 
 def _decide(context: Context) -> tuple[Block, ...]:
     opened = tuple(finding for finding in context.criteria if finding.verdict != "pass")
+    met = tuple(finding for finding in context.criteria if finding.verdict == "pass")
     if not context.criteria:
         covers = context.say("decide.no_criteria")
     elif opened:
@@ -257,6 +278,8 @@ def _decide(context: Context) -> tuple[Block, ...]:
         covers = context.say("decide.none_open")
         if _doubted(states(context)) or _not_valid(context):
             covers = context.joined([covers, context.say("decide.beyond")])
+    if met:
+        covers = context.joined([covers, context.say("decide.met", ids=_named(context, met))])
     if any(finding.reason == "concept_leans" for finding in context.findings):
         covers = context.joined([covers, context.say("decide.leaning")])
     if any(finding.kind == "causal" and finding.severity != "minor" for finding in context.findings):
@@ -264,6 +287,7 @@ def _decide(context: Context) -> tuple[Block, ...]:
     empty = len(context.mapping.pending)
     if empty:
         covers = context.joined([covers, context.count_of("decide.empty", empty, STATEMENTS)])
-    unsigned = context.say("decide.unsigned")
+    form = replace(link(context, "sign_off"), text=context.label("section.sign_off.title"), kind="elsewhere")
+    unsigned = context.say("decide.unsigned", section=form)
     asked = context.say("decide.ask" if context.spec.has_scores else "decide.ask_answers")
     return (Prose((asked, covers)), Prose((unsigned,), "note"))
