@@ -65,7 +65,7 @@ def test_no_sentence_holds_a_number_of_its_own() -> None:
     spoken = {
         key: text
         for key, text in EN.entries.items()
-        if key.split(".")[0] not in ("numbers", "glossary", "measure", "told")
+        if key.split(".")[0] not in ("numbers", "glossary", "measure", "told", "refused")
     }
     assert [key for key, text in spoken.items() if re.search(r"(?<![\w-])\d", re.sub(r"\{[^}]*\}", "", text))] == []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from babel.messages.pofile import read_po
 from fixture_causal import make_model_run, make_world_run
 from fixture_run import Made
 from leftover_english import left_in_english, marked_as_english
+from refusal_parts import parts_of, parts_of_package
 
 import xai_audit
 from xai_audit import registry
@@ -22,7 +23,7 @@ from xai_audit.report.build import build_report
 from xai_audit.report.catalogue import SOURCE, load_catalogue, parse_catalogue, placeholders, templates_folder
 from xai_audit.report.document import Report, Span
 from xai_audit.report.numbers import Numbers
-from xai_audit.report.told import PREFIX, in_language, told
+from xai_audit.report.told import PREFIX, REFUSED, clause, in_language, told
 from xai_audit.report.walk import instances, sentences_of
 
 ZH = "zh-CN"
@@ -183,8 +184,9 @@ def test_every_word_of_a_pattern_is_one_that_some_code_writes() -> None:
         for file in folder.rglob("*.py")
         for word in LONG_WORD.findall(file.read_text(encoding="utf-8").lower())
     }
-    english = {key: text for key, text in load_catalogue(SOURCE).entries.items() if key.startswith(f"{PREFIX}.")}
-    assert len(english) > 300
+    kinds = (f"{PREFIX}.", f"{REFUSED}.")
+    english = {key: text for key, text in load_catalogue(SOURCE).entries.items() if key.startswith(kinds)}
+    assert len(english) > 900
     assert {word for text in english.values() for word in words_of(text)} - written == set()
     assert words_of("The {mechanisms} xylo" + "graphs.") - written == {"xylo" + "graphs"}
 
@@ -245,6 +247,42 @@ def test_a_reason_without_a_pattern_is_found() -> None:
         told("There is no part with label 'pit', or none with 'good'.", ZH)
         == "没有标签为'pit'的零件，或没有标签为'good'的零件。"
     )
+
+
+LEAST_WORDS = 2
+"""English words from which on a part of a refusal must be translated."""
+
+
+def untold(parts: Iterable[str]) -> list[str]:
+    """Parts of refusals that no pattern knows."""
+    spoken = [part for part in parts if len(re.findall(r"[A-Za-z]{2,}", part)) >= LEAST_WORDS]
+    return sorted(part for part in spoken if clause(part, ZH) is None and not ALIKE.search(part))
+
+
+ALIKE = re.compile(r"^\(N, channels, height, width\)$|no answer7$")
+"""Shapes are written alike in every language; and what may follow a part is tried with the part alone."""
+
+
+def test_every_part_of_a_refusal_is_told_in_chinese() -> None:
+    found = parts_of_package()
+    assert len(found) > 400
+    assert untold(found) == []
+
+
+def test_a_new_refusal_without_a_pattern_is_found(tmp_path: Path) -> None:
+    new = tmp_path / "new.py"
+    new.write_text(
+        "def f(x):\n    what = f'{x} drops of rain' if x else 'no cases'\n"
+        "    raise Refusal('sky', what, 'at least one case', 'Look up. Add cases.')\n"
+    )
+    assert untold(parts_of(new)) == ["7 drops of rain", "Look up."]
+
+
+def test_a_refusal_is_told_part_by_part() -> None:
+    said = "layer last: found a grid of 7 x 9; expected several rows or columns. A map needs several places. Look up."
+    assert told(said, ZH) == "layer last：实际为7 x 9的网格；应为多行或多列。热力图需要多个位置。Look up."
+    assert told("layer last: found rain; expected sunshine. Look up.", ZH).startswith("layer last: found rain")
+    assert told("data", ZH) == "data", "parts of a refusal are known within one alone"
 
 
 def reasons_in(file: Path, begin: str = "[A-Z][a-z]*") -> Iterator[str]:

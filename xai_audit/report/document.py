@@ -37,8 +37,8 @@ class Span:
     source: str = ""
     href: str = ""
     kind: Literal["text", "number", "name", "words", "evidence", "strong", "term", "expansion", "elsewhere"] = "text"
-    """Words are a person's own; a term leads to the glossary; an expansion spells an abbreviation out at first use; what
-    stands elsewhere is a section, of which paper tells the page."""
+    """Words are a person's own; a term leads to the glossary; an expansion spells an abbreviation out at first use;
+    what stands elsewhere is a section, of which paper tells the page."""
     language: str = ""
     """Of a text that stands in another language than the report, such as the words of an error."""
 

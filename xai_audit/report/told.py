@@ -15,6 +15,12 @@ from xai_audit.report.walk import mapped
 
 PREFIX = "told"
 """Entries whose English text is a pattern: what stands for a {part} is kept, or translated in its turn."""
+REFUSED = "refused"
+"""Patterns of what a refusal found, expected and advises, which nothing else is taken for: many are a word or two."""
+_REFUSAL = re.compile(
+    r"(?P<where>[^\n]+?): found (?P<found>.+?); expected (?P<expected>.+?)\.(?: (?P<fix>.+))?", re.DOTALL
+)
+_CLAUSES = ("found", "expected")
 KINDS = ("text", "number", "term")
 """Spans that hold words of the program; names and people's own words are never translated."""
 LEAST_WORDS = 3
@@ -82,7 +88,7 @@ def _span(span: Span, language: str) -> Span:
 @cache
 def _told(text: str, language: str) -> str | None:
     """The translation of a text, of its sentences, or of the parts of a list; None where nothing in it is known."""
-    whole = _matched(text, language)
+    whole = _matched(text, language, PREFIX) or _refusal(text, language)
     if whole is not None:
         return whole
     words = load_catalogue(language)
@@ -94,9 +100,30 @@ def _told(text: str, language: str) -> str | None:
     return None
 
 
-def _matched(text: str, language: str) -> str | None:
+def _refusal(text: str, language: str) -> str | None:
+    """The translation of a message of four parts; None where no part but the place is known."""
+    found = _REFUSAL.fullmatch(text.strip())
+    if found is None:
+        return None
+    words = load_catalogue(language)
+    parts = {name: clause(found[name], language) for name in _CLAUSES}
+    advice = _SENTENCE_END.split(found["fix"] or "")
+    made = [clause(sentence, language) for sentence in advice]
+    if not any((*parts.values(), *made)):
+        return None
+    fix = words.gap.join(new or sentence for new, sentence in zip(made, advice, strict=True))
+    shown = {name: part or found[name] for name, part in parts.items()}
+    return words.text("refusal.sentence").format(where=found["where"], fix=fix, **shown)
+
+
+def clause(text: str, language: str) -> str | None:
+    """The translation of one part of a refusal; None where it is not known."""
+    return _matched(text, language, REFUSED) or _told(text, language)
+
+
+def _matched(text: str, language: str, prefix: str) -> str | None:
     core = text.strip()
-    for pattern in _patterns(language):
+    for pattern in _patterns(language, prefix):
         found = pattern.english.fullmatch(core)
         if found is not None:
             parts = {name: _part(name, part, language) for name, part in found.groupdict().items()}
@@ -112,15 +139,17 @@ def _part(name: str, text: str, language: str) -> str:
     key = NAMED.get(name, "").format(text)
     if key and words.has(key):
         return words.text(key)
+    if name in _CLAUSES and (made := clause(text, language)) is not None:
+        return made
     if name in MANY or _NAMES.fullmatch(text):
         return words.listed(re.split(", | and ", text))
     return words.listed(_told(part, language) or part for part in _BRACKETED.split(text))
 
 
 @cache
-def _patterns(language: str) -> tuple[Pattern, ...]:
+def _patterns(language: str, prefix: str) -> tuple[Pattern, ...]:
     english, words = load_catalogue(SOURCE), load_catalogue(language)
-    keys = [key for key in english.entries if key.startswith(f"{PREFIX}.")]
+    keys = [key for key in english.entries if key.startswith(f"{prefix}.")]
     found = [_pattern(english.entries[key], words, key) for key in keys]
     return tuple(sorted(found, key=lambda pattern: -pattern.weight))
 
