@@ -14,6 +14,7 @@ from attached import WHEN
 from fixture_causal import make_model_run, make_world_run
 from fixture_run import Made, Wish, make_run
 
+import xai_audit
 from xai_audit.report import build
 from xai_audit.report.catalogue import load_catalogue
 from xai_audit.report.causal_sentences import question_of
@@ -22,6 +23,7 @@ from xai_audit.report.context import Context, marks_of, plain
 from xai_audit.report.document import Bullets, Cover, FindingCard, Prose, Report, Section, Sentence, Span
 from xai_audit.report.numbers import Numbers
 from xai_audit.report.pdf import render_pdf
+from xai_audit.report.sections.verdicts import card
 from xai_audit.report.terms import spelt_out
 from xai_audit.report.views import _unlinked
 from xai_audit.report.walk import instances
@@ -235,12 +237,12 @@ def test_met_criteria_are_named_too_and_grades_are_told_where_they_stand(made: M
 
 def test_a_criterion_on_a_query_says_what_was_asked(world: Made) -> None:
     context = context_of(world)
-    cards = [card for card in instances(page_of(context), FindingCard) if "query" in plain(card.sentences[1])]
+    cards = [one for one in instances(page_of(context), FindingCard) if "query" in plain(one.sentences[1])]
     assert cards
-    for card in cards:
-        (query,) = (one.query for one in world.spec.criteria if one.id == card.name)
+    for shown in cards:
+        (query,) = (one.query for one in world.spec.criteria if one.id == shown.name)
         (asked,) = (one for one in told_queries(context) if one.query.id == query)
-        assert card.sentences[0] == question_of(context, asked)
+        assert shown.sentences[0] == question_of(context, asked)
 
 
 @pytest.mark.slow
@@ -253,3 +255,22 @@ def test_the_page_of_the_form_is_the_page_that_holds_it(made: Made, tmp_path: Pa
     (told,) = re.findall(r"see Sign-off \(page (\d+)\)", " ".join(found[1].split()))
     assert "16 Sign-off" in " ".join(found[int(told) - 1].split())
     assert plain(context.say("page.on_page", page=Span("7", "x"))) == " (page 7)"
+
+
+def test_observations_are_called_by_what_they_say(made: Made) -> None:
+    """Every reason that the verdict writes has a name in words, on a card and in the list of findings."""
+    source = (Path(xai_audit.__file__).parent / "verdict/observations.py").read_text(encoding="utf-8")
+    reasons = set(re.findall(r'_observed\(record, "(\w+)"', source))
+    assert len(reasons) > 8
+    assert [key for key in reasons if not load_catalogue("en").has(f"observation.{key}")] == []
+    context = context_of(made)
+    (near,) = (finding for finding in context.findings if finding.id == "data:near_duplicates")
+    assert card(context, near, brief=True).name == "Cases that look almost the same"
+    assert card(context, near).name == "Cases that look almost the same (data:near_duplicates)"
+
+
+@pytest.mark.parametrize(("task", "is_told"), [("binary_logit", True), ("multi_label", False), ("regression", False)])
+def test_only_where_a_case_has_one_answer_is_it_said_to_be_right(made: Made, task: str, is_told: bool) -> None:
+    model = made.spec.model.model_copy(update={"task": task})  # type: ignore[union-attr]
+    other = replace(made, spec=made.spec.model_copy(update={"model": model}))
+    assert ("The model's answer agreed with the label" in text_of_page(context_of(other))) == is_told

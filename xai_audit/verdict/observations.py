@@ -90,7 +90,7 @@ def _of_profile(record: Evidence, details: dict[str, Any], least: int) -> Iterat
         yield _observed(record, "bad_cases", "major", len(bad), detail)
     if exact:
         of = "" if cases is None else f" of {cases}"
-        detail = f"{len(exact)}{of} {what} are training {what}: {_named(exact)}."
+        detail = f"Also in the training data: {len(exact)}{of} {what} ({_named(exact)})."
         yield _observed(record, "training_overlap", "critical", len(exact), detail)
     near = training.get("near") or []
     if near:

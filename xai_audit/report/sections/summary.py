@@ -30,6 +30,8 @@ from xai_audit.spec.base import Text
 if TYPE_CHECKING:
     from xai_audit.verdict import Finding
 
+ONE_ANSWER = ("single_label", "binary_logit")
+"""Tasks in which a case has one answer, which is its label or is not."""
 LACKING = frozenset({"not_assessed", "criterion_not_met", "partial"})
 """Status words of a clause whose evidence is not all there or not all good."""
 MOST_LEANING = 2
@@ -125,7 +127,7 @@ def _tested(context: Context) -> tuple[Block, ...]:
     found = states(context)
     trusted: tuple[Block, ...] = (Prose((_trusted(context, found),)),) if found.are_judged else ()
     said = context.joined([part for part in (done, slices, methods, criteria) if part])
-    right = (_right(context),) if context.spec.has_scores and context.spec.task == "single_label" else ()
+    right = (_right(context),) if context.spec.has_scores and context.spec.task in ONE_ANSWER else ()
     return (Prose((said, *right)), *trusted, *_gaps(context))
 
 

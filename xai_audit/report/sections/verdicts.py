@@ -162,6 +162,9 @@ def card(context: Context, finding: Finding, *, brief: bool = False, alike: Sequ
     title = finding.id
     if finding.kind == "trust":
         title = context.method_name(finding.method or "")
+    if finding.kind == "observation":
+        named = context.label(f"observation.{finding.reason}")
+        title = named if brief else context.words.bracketed(named, finding.id)
     if brief and finding.kind == "step":
         title = context.label("card.step")
     if finding.kind == "concept":
