@@ -164,7 +164,9 @@ def test_methods_lists_the_registry_and_schema_prints_the_committed_file() -> No
 def test_init_writes_a_spec_that_check_accepts_and_never_overwrites(tmp_path: Path, source: str) -> None:
     path = tmp_path / "new.yaml"
     assert cli("init", path, "--source", source).returncode == 0
-    assert cli("check", path).returncode == 0
+    checked = cli("check", path)
+    assert checked.returncode == 0
+    assert "still to fill in before a run" in checked.stdout and "audit.title" in checked.stdout
     done = cli("run", path, "--out", tmp_path / "out")
     assert done.returncode == 2
     assert 'the starter\'s text "CHANGE - what is audited"' in done.stderr

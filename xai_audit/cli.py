@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -163,8 +163,10 @@ def init(path: Path, source: Any) -> None:
 def check(spec: Path, as_json: bool) -> None:
     """Read a spec and name everything that is wrong with it; runs nothing."""
     from xai_audit.spec.load import load_spec
+    from xai_audit.spec.template import placeholders
 
-    loaded = load_spec(spec).spec
+    found = load_spec(spec)
+    loaded = found.spec
     facts = {
         "audit": loaded.audit.id,
         "slices": len(loaded.slices),
@@ -175,9 +177,17 @@ def check(spec: Path, as_json: bool) -> None:
     if as_json:
         _print_json({"ok": True, **facts})
     else:
-        click.echo(
-            f"{spec}: no problem found. " + ", ".join(f"{v} {k}" for k, v in facts.items() if k != "audit") + "."
-        )
+        click.echo(f"{spec}: no problem found. {_counted(facts)}.")
+        for problem in placeholders(found):
+            click.echo(f"still to fill in before a run: {problem}")
+
+
+_ONE_OF = {"slices": "slice", "methods": "method", "measures": "measure", "criteria": "criterion"}
+
+
+def _counted(facts: Mapping[str, Any]) -> str:
+    """How many of each part there are, in words."""
+    return ", ".join(f"{facts[many]} {one if facts[many] == 1 else many}" for many, one in _ONE_OF.items())
 
 
 @main.command()

@@ -24,6 +24,7 @@ from xai_audit.report.document import Bullets, Cover, FindingCard, Prose, Report
 from xai_audit.report.numbers import Numbers
 from xai_audit.report.pdf import render_pdf
 from xai_audit.report.sections.verdicts import card
+from xai_audit.report.sentences import brief_sentences
 from xai_audit.report.terms import spelt_out
 from xai_audit.report.views import _unlinked
 from xai_audit.report.walk import instances
@@ -274,3 +275,23 @@ def test_only_where_a_case_has_one_answer_is_it_said_to_be_right(made: Made, tas
     model = made.spec.model.model_copy(update={"task": task})  # type: ignore[union-attr]
     other = replace(made, spec=made.spec.model_copy(update={"model": model}))
     assert ("The model's answer agreed with the label" in text_of_page(context_of(other))) == is_told
+
+
+def test_a_number_without_its_interval_is_shown_with_the_reason(made: Made) -> None:
+    """As of a net that is right in one case of every cluster of two."""
+    (found,) = (one for one in made.findings if one.id == "C1")
+    why = "No interval: every resample gave the same number."
+    lacking = replace(found, verdict="error", reason="no_interval", detail=why, low=None, high=None, successes=None)
+    text = " ".join(map(plain, brief_sentences(context_of(made), lacking))).replace("\u00a0", " ")
+    share = f"{100 * (found.estimate or 0):.1f} %"
+    assert text.startswith(f"On all cases, accuracy was {share} (no interval; {found.n} cases). {why} Limit: at least")
+    none = replace(lacking, estimate=None, reason="undefined")
+    assert "there is no number for accuracy" in " ".join(map(plain, brief_sentences(context_of(made), none)))
+    records = tuple(
+        replace(record, values=(replace(record.values[0], low=None, high=None), *record.values[1:]))
+        if (record.subject, record.slice) == ("accuracy", "all")
+        else record
+        for record in made.run.records
+    )
+    alone = text_of_page(context_of(replace(made, run=replace(made.run, records=records))))
+    assert f"agreed with the label in {share} of all cases; no interval can be given." in alone

@@ -53,7 +53,7 @@ def finding_sentences(context: Context, finding: Finding) -> tuple[Sentence, ...
 
 def criterion_sentences(context: Context, finding: Finding) -> tuple[Sentence, ...]:
     """Statement, limit, what was corrected or waived, verdict with its evidence."""
-    parts = [statement(context, finding), limit_sentence(context, finding)]
+    parts = [statement(context, finding), *_why_no_interval(context, finding), limit_sentence(context, finding)]
     if (finding.unwaived or finding.verdict) == "inconclusive" and finding.reason in _WHY:
         parts.append(context.say(f"finding.why.{finding.reason}"))
     if finding.family > 1 and finding.reason in ("met", "holm"):
@@ -65,13 +65,19 @@ def criterion_sentences(context: Context, finding: Finding) -> tuple[Sentence, .
     return (*parts, verdict_sentence(context, finding))
 
 
+def _why_no_interval(context: Context, finding: Finding) -> tuple[Sentence, ...]:
+    if not lacks_interval(finding):
+        return ()
+    return (context.say("finding.why_no_interval", detail=_detail(context, finding)),)
+
+
 def brief_sentences(context: Context, finding: Finding, alike: Sequence[Finding] = ()) -> tuple[Sentence, ...]:
     """What stands on the decision page: what a query asks, statement and limit; the reason is in the full list."""
     evidence = context.say("finding.evidence_only", evidence=_evidence(context, finding))
     if finding.kind == "criterion":
         limit = context.say("finding.brief_limit", limit=limit_text(context, finding))
         asked = () if finding.query is None else (query_question(context, finding),)
-        return (*asked, statement(context, finding, brief=True), limit, evidence)
+        return (*asked, statement(context, finding, brief=True), *_why_no_interval(context, finding), limit, evidence)
     if finding.kind == "step":
         return (brief_step(context, finding, alike), evidence)
     if finding.kind == "trust":
@@ -123,10 +129,16 @@ def statement(context: Context, finding: Finding, *, brief: bool = False) -> Sen
         return asked
     if (finding.underlying or finding.reason) == "too_few":
         return context.say("finding.too_few", subject=where, so_far=_so_far(context, finding), **_few(context, finding))
-    if finding.estimate is None or (finding.unwaived or finding.verdict) in _WITHOUT_NUMBER:
+    is_without = finding.estimate is None or (finding.unwaived or finding.verdict) in _WITHOUT_NUMBER
+    if is_without and not lacks_interval(finding):
         key = "finding.no_number_brief" if brief else "finding.no_number"
         return context.say(key, subject=where, measure=what(context, finding), detail=_detail(context, finding))
     return context.say("finding.statement", subject=where, found=found(context, finding), rest=_rest(context, finding))
+
+
+def lacks_interval(finding: Finding) -> bool:
+    """Whether there is a number, but not the interval that the criterion asks for."""
+    return finding.estimate is not None and "no_interval" in (finding.reason, finding.underlying)
 
 
 def _so_far(context: Context, finding: Finding) -> Sentence:

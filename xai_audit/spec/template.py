@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
 
-from xai_audit.errors import SpecErrors
+from xai_audit.errors import Problem, SpecErrors
 from xai_audit.spec.export import normalised
 
 if TYPE_CHECKING:
@@ -21,14 +21,18 @@ PLACEHOLDER = re.compile(r"CHANGE( - .*)?$", re.DOTALL)
 
 def refuse_placeholders(loaded: LoadedSpec) -> None:
     """Raise SpecErrors when texts of the starter are still there: a report must not carry them."""
+    if problems := placeholders(loaded):
+        raise SpecErrors(problems)
+
+
+def placeholders(loaded: LoadedSpec) -> tuple[Problem, ...]:
+    """Each text of the starter that is still there."""
     fix = "Put your own words there; the report prints them."
-    problems = tuple(
+    return tuple(
         loaded.lines.problem(path, f'the starter\'s text "{text}"', "your own words", fix)
         for path, text in _texts(normalised(loaded.spec), ())
         if PLACEHOLDER.match(text)
     )
-    if problems:
-        raise SpecErrors(problems)
 
 
 def _texts(value: object, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:

@@ -136,14 +136,15 @@ def _right(context: Context) -> Sentence:
     for record, value in measured_values(context.of_kind("performance")):
         is_it = value.name == "accuracy" and record.slice is not None and record.slice == context.whole
         ends = {"share": value.estimate, "low": value.low, "high": value.high}
-        if is_it and None not in ends.values():
+        if is_it and value.estimate is not None:
             said = {
                 key: number(context.numbers.value(value.name, end, value.unit), record.id)
                 for key, end in ends.items()
                 if end is not None
             }
             confidence = number(context.numbers.confidence(value.confidence), SPEC)
-            return context.say("tested.right", **said, confidence=confidence)
+            key = "tested.right_alone" if value.low is None or value.high is None else "tested.right"
+            return context.say(key, **said, confidence=confidence)
     return context.say("tested.right_unknown")
 
 
