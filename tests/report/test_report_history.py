@@ -20,10 +20,11 @@ from xai_audit.evidence.store import read_run
 from xai_audit.history import keep_comparison
 from xai_audit.report.catalogue import load_catalogue
 from xai_audit.report.context import Context, marks_of, plain
-from xai_audit.report.document import Block, Group, Missing, Prose, Table
+from xai_audit.report.document import Block, Bullets, Group, Missing, Prose, Table
 from xai_audit.report.numbers import Numbers
-from xai_audit.report.sections import since
+from xai_audit.report.sections import since, summary
 from xai_audit.report.trace import untraced
+from xai_audit.report.walk import instances
 from xai_audit.verdict.history import NAME, History
 
 
@@ -165,6 +166,19 @@ def test_page_two_says_which_run_what_became_of_each_finding_and_what_changed(
     assert [row[:2] for row in changes][-1] == ["Model", "weights"]
     assert "2 settings of criteria were changed" in said
     assert not list(untraced(page))
+
+
+def test_the_signatory_is_told_of_limits_that_were_moved(runs: tuple[Made, Made], out: Path) -> None:
+    told = "After the results of run aaaaaaaaaaaa were known, 2 settings of criteria were changed."
+
+    def points() -> list[str]:
+        page = summary.section(context_of(runs[1], out / LAST.run))
+        assert not list(untraced(page))
+        return [plain(item) for block in instances(page, Bullets) for item in block.items]
+
+    assert told not in points()
+    kept(out / LAST.run)
+    assert told in points()
 
 
 def test_sections_4_5_and_15_say_what_moved_what_changed_and_since_when(runs: tuple[Made, Made], out: Path) -> None:

@@ -41,7 +41,7 @@ def page(context: Context) -> tuple[Block, ...]:
         _counts(context),
         *_problems(context),
         *_changes(context, history),
-        Prose((_moved_lead(context, history),), "strong" if history.moved else "plain"),
+        Prose((moved_lead(context, history),), "strong" if history.moved else "plain"),
     )
 
 
@@ -229,7 +229,7 @@ def limits(context: Context) -> tuple[Block, ...]:
     history = context.history
     if history is None:
         return ()
-    blocks: list[Block] = [Prose((_moved_lead(context, history),), "strong" if history.moved else "plain")]
+    blocks: list[Block] = [Prose((moved_lead(context, history),), "strong" if history.moved else "plain")]
     if history.moved:
         columns = (*columns_of(context, "criterion"), *_columns(context, "what", "before", "now", "verdict_then"))
         rows = [_moved_row(context, moved) for moved in history.moved]
@@ -237,7 +237,8 @@ def limits(context: Context) -> tuple[Block, ...]:
     return (Group(context.label("since.moved_title"), "limits-moved", tuple(blocks)),)
 
 
-def _moved_lead(context: Context, history: History) -> Sentence:
+def moved_lead(context: Context, history: History) -> Sentence:
+    """How many limits were moved when earlier results were known, or that none was."""
     run = name(history.earlier.run, COMPARISON)
     if not history.moved:
         return context.say("since.not_moved", run=run)

@@ -12,6 +12,7 @@ from xai_audit.report.document import Block, Bullets, FindingCard, Prose, Questi
 from xai_audit.report.sections.cover import state_of
 from xai_audit.report.sections.late import warnings
 from xai_audit.report.sections.sector_index import link
+from xai_audit.report.sections.since import moved_lead
 from xai_audit.report.sections.verdicts import (
     MOST_BROKEN,
     MOST_WORRIES,
@@ -231,6 +232,8 @@ def _worries(context: Context) -> tuple[Block, ...]:
 
 def _beyond(context: Context) -> Iterator[Sentence]:
     yield from _dissent(context)
+    if context.history is not None and context.history.moved:
+        yield moved_lead(context, context.history)
     found = states(context)
     doubted = _doubted(found)
     if doubted:
