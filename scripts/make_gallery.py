@@ -18,8 +18,8 @@ from PIL import Image
 GALLERY = Path(__file__).resolve().parent.parent / "docs" / "images" / "gallery"
 DPI = 80
 COLOURS = 128
-CONTENTS = 3
-"""The page that names every heading, and so is none of those searched for."""
+CONTENTS = "Contents", "目录"
+"""Headings of the page that names every heading, and so is none of those searched for."""
 
 
 class Page(NamedTuple):
@@ -65,7 +65,7 @@ def number_of(pdf: Path, words: str) -> int:
     text = subprocess.run(["pdftotext", str(pdf), "-"], check=True, capture_output=True, text=True).stdout
     flat = "".join(words.split())
     for number, page in enumerate(text.split("\f"), start=1):
-        if number != CONTENTS and flat in "".join(page.split()):
+        if flat in "".join(page.split()) and not {line.strip() for line in page.splitlines()} & {*CONTENTS}:
             return number
     raise SystemExit(f"{pdf}: no page holds {words!r}")
 

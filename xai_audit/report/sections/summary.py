@@ -41,6 +41,8 @@ LONGEST_USE = 260
 """Characters of the owner's words that the decision page holds."""
 LONGEST = {"name": 24, "text": 170}
 """Characters of a name that a person gave, and of the reason of a step, that the decision page holds."""
+LONGEST_PERSON = 60
+"""Characters of the owner's name, and of the role."""
 MOST_IDS = 2
 """Pieces of evidence that a card of the decision page names."""
 MOST_NAMED = 8
@@ -49,14 +51,15 @@ MOST_NAMED = 8
 
 def section(context: Context) -> tuple[Block, ...]:
     """State, counts, and the four questions of the signatory."""
-    questions = (("use", _use), ("tested", _tested), ("worries", _worries), ("decide", _decide))
-    blocks: tuple[Block, ...] = (
+    questions = (("tested", _tested), ("worries", _worries), ("decide", _decide))
+    head: tuple[Block, ...] = (
         Prose((_identity(context),), "note"),
         tally(context),
         Prose((overall_line(context), count_sentence(context))),
-        *(Question(context.label(f"question.{key}"), answer(context)) for key, answer in questions),
     )
-    return tuple(_fitted(block) for block in blocks)
+    used = Question(context.label("question.use"), _use(context))  # in the owner's words, which are clipped already
+    asked = [Question(context.label(f"question.{key}"), answer(context)) for key, answer in questions]
+    return (*map(_fitted, head), used, *map(_fitted, asked))
 
 
 def _fitted(part: Any) -> Any:
@@ -110,7 +113,8 @@ def _stated_by(context: Context) -> Sentence:
     owner = context.spec.audit.owner
     if owner is None:
         return context.say("use.owners_words")
-    return context.say("use.words_of", name=name(owner.name), role=name(owner.role))
+    who = {"name": owner.name, "role": owner.role}
+    return context.say("use.words_of", **{key: name(_cut(text, LONGEST_PERSON)) for key, text in who.items()})
 
 
 def _clipped(context: Context, text: Text) -> Sentence:
