@@ -12,6 +12,7 @@ import pytest
 from page_images import ALLOWED, largest_difference, pages, pdf_of, stored
 from test_report_pdf import laid_out
 
+from xai_audit.cli import _tell_of_fonts
 from xai_audit.errors import RenderError
 from xai_audit.report import style
 from xai_audit.report.document import Report
@@ -45,7 +46,7 @@ def test_one_wrong_character_on_a_page_is_seen(tmp_path: Path) -> None:
     assert largest_difference(drawn[0], drawn[2]) > ALLOWED
 
 
-def test_a_font_that_stands_in_for_ours_is_told(tmp_path: Path) -> None:
+def test_a_font_that_stands_in_for_ours_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for family in ("Liberation Sans", "DejaVu Sans"):
         text = laid_out(f"<p style='font: 9pt \"{family}\"'>Not met</p>")
         (tmp_path / f"{family}.pdf").write_bytes(text)
@@ -53,6 +54,11 @@ def test_a_font_that_stands_in_for_ours_is_told(tmp_path: Path) -> None:
     ((file, names),) = stand_ins(files)
     assert file.name == "DejaVu Sans.pdf"
     assert "DejaVu-Sans" in names.split(", ")
+    _tell_of_fonts(tuple(files))
+    told = capsys.readouterr().err
+    assert "note: DejaVu Sans.pdf is set in DejaVu-Sans" in told
+    assert "apt-get install fonts-liberation" in told
+    assert "Liberation Sans.pdf" not in told
 
 
 def spare_codes(pdf: bytes) -> list[str]:

@@ -14,6 +14,7 @@ from xai_audit.cli import main
 from xai_audit.errors import EvidenceError
 from xai_audit.evidence.qualification import Answer, asked_of, qualification, read_record, record_path, write_record
 from xai_audit.explain import cam
+from xai_audit.selftest import maps
 from xai_audit.selftest.every import ANSWERS, ask_all
 from xai_audit.selftest.known import KnownAnswer
 
@@ -46,6 +47,23 @@ def test_a_fault_in_a_method_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     failed = {answer.id for answer in ask_all() if not answer.passed}
     assert {"grad_cam.sum", "grad_cam.weights"} <= failed
     assert all(name.startswith("grad_cam.") for name in failed)
+
+
+@pytest.mark.parametrize("fault", ["a leak elsewhere", "a weaker net"])
+def test_occlusion_that_marks_another_place_or_size_is_found(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    right = maps.explained
+
+    def wrong(*arguments: object, **more: object) -> object:
+        made = right(*arguments, **more)  # type: ignore[arg-type]
+        raw = made.raw * (1 - 1e-4) if fault == "a weaker net" else made.raw.copy()
+        if fault == "a leak elsewhere":
+            raw[:, -1, -1] += 1e-4
+        return type(made)(**{**made.__dict__, "raw": raw})
+
+    (known,) = (each for each in ANSWERS if each.id == "occlusion.shortcut")
+    assert known.asked().passed
+    monkeypatch.setattr(maps, "explained", wrong)
+    assert not known.asked().passed
 
 
 @pytest.mark.parametrize(
