@@ -24,7 +24,9 @@ from xai_audit.report.html import render_html
 from xai_audit.report.numbers import Numbers
 from xai_audit.report.sections.causal_query import PARTS
 from xai_audit.report.terminal import findings_table
+from xai_audit.report.told import told
 from xai_audit.verdict import Finding, findings_text, judge, read_findings
+from xai_audit.verdict.causal_words import other_ways_in_words
 
 EN = load_catalogue("en")
 FORBIDDEN = (r"causes the disease", r"\bproves\b", r"\bno effect\b", r"\bfair\b", r"confounder-free", r"\bunbiased\b")
@@ -348,3 +350,11 @@ def test_the_fixture_of_a_model_covers_its_queries(model: Made) -> None:
 
     assert model.spec.causal is not None
     assert {query.id for query in model.spec.causal.queries} == set(model_answers(np.random.default_rng(3), True))
+
+
+def test_ways_that_a_query_leaves_alone_are_told_in_plain_words(model: Made) -> None:
+    (found,) = (one for one in model.findings if one.reason == "other_children")
+    assert found.detail == "Query token leaves out what site does to the picture through blur."
+    assert told(found.detail, "zh-CN") == "因果查询token不包含site经由blur对图像的作用。"
+    record = next(one for one in model.run.records if one.id in found.evidence)
+    assert other_ways_in_words(record, "Another warning.") == f"Query {record.subject}: another warning."

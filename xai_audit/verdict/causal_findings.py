@@ -19,11 +19,11 @@ from xai_audit.verdict.causal_words import (
     drop_in_words,
     misleading_in_words,
     operator_in_words,
+    other_ways_in_words,
     refuter_in_words,
     role_in_words,
     sets_in_words,
     shortcut_in_words,
-    warning_in_words,
     without_in_words,
 )
 from xai_audit.verdict.findings import Finding, Severity
@@ -87,7 +87,7 @@ def _of_query(record: Evidence) -> Iterator[Finding]:
     yield from _of_drop(record)
     for warning in details.get("warnings") or ():
         if OTHER_CHILDREN in str(warning).lower():
-            detail = warning_in_words(record, str(warning))
+            detail = other_ways_in_words(record, str(warning))
             yield _about(record, f"children:{_mark(warning)}", "other_children", detail, "major")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ Entry = Mapping[str, Any]
 NAMED = 3
 """Most things that a sentence names."""
 MOST_DECIMALS = 6
+
+OTHER_WAYS = re.compile(r"Other children of (?P<source>\S+) reach the image: (?P<others>.+)\.")
+"""How an operator's warning names the ways that a query leaves alone."""
 
 
 def contradicted_in_words(entry: Entry) -> str:
@@ -73,9 +77,12 @@ def without_in_words(record: Evidence, outcome: str) -> str:
     return f"{lead}{', because ' + _lowered(reason) if reason else ''}."
 
 
-def warning_in_words(record: Evidence, warning: str) -> str:
-    """A warning of a query that a signatory must see."""
-    return f"Query {record.subject}: {_lowered(_bare(warning))}."
+def other_ways_in_words(record: Evidence, warning: str) -> str:
+    """Ways from a source to the picture that the answer of a query does not hold; else the warning as it is."""
+    found = OTHER_WAYS.search(warning)
+    if found is None:
+        return f"Query {record.subject}: {_lowered(_bare(warning))}."
+    return f"Query {record.subject} leaves out what {found['source']} does to the picture through {found['others']}."
 
 
 def drop_in_words(record: Evidence, source: str, told: Entry) -> str:

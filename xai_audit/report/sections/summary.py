@@ -292,8 +292,9 @@ def _decide(context: Context) -> tuple[Block, ...]:
         covers = context.joined([covers, context.say("decide.met", ids=_named(context, met))])
     if any(finding.reason == "concept_leans" for finding in context.findings):
         covers = context.joined([covers, context.say("decide.leaning")])
-    if any(finding.kind == "causal" and finding.severity != "minor" for finding in context.findings):
-        covers = context.joined([covers, context.say("decide.causal")])
+    causal = sum(finding.kind == "causal" and finding.severity != "minor" for finding in context.findings)
+    if causal:
+        covers = context.joined([covers, context.count_of("decide.causal", causal, FINDINGS)])
     empty = len(context.mapping.pending)
     if empty:
         covers = context.joined([covers, context.count_of("decide.empty", empty, STATEMENTS)])
