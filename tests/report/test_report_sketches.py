@@ -69,6 +69,17 @@ def test_same_chart_from_other_process_and_from_cache(tmp_path: Path, monkeypatc
     assert Board(tmp_path).sketch(line, ENGLISH, job(1.0, 2.0).arguments).chart == here
 
 
+def test_the_name_of_a_chart_in_the_pdf_does_not_depend_on_code_or_fonts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same evidence gives the same bytes after a change that draws the same; the cache draws anew all the same."""
+    before = job(1.0, 2.0)
+    mark, key = before.mark, before.key
+    monkeypatch.setattr(sketches, "code_and_fonts", lambda language: "another machine")
+    after = job(1.0, 2.0)
+    assert after.mark == mark
+    assert after.key != key
+    assert job(1.0, 2.5).mark != mark
+
+
 @pytest.mark.parametrize("spoil", ["flipped", "short", "empty", "other key"])
 def test_spoilt_cache_is_drawn_anew(tmp_path: Path, spoil: str) -> None:
     one = job(1.0, 2.0)

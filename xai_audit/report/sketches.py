@@ -33,13 +33,17 @@ class Job:
     arguments: tuple[Any, ...]
 
     @cached_property
-    def key(self) -> str:
-        """Digest of everything that the chart depends on."""
-        found = hashlib.sha256(code_and_fonts(self.forms.language).encode())
-        found.update(f"{self.painter.__module__}:{self.painter.__qualname__}".encode())
+    def mark(self) -> str:
+        """Digest of what is drawn, the same on every machine: it names the chart in the PDF."""
+        found = hashlib.sha256(f"{self.painter.__module__}:{self.painter.__qualname__}".encode())
         for part in (self.forms, self.arguments):
             _feed(found, part)
         return found.hexdigest()
+
+    @cached_property
+    def key(self) -> str:
+        """Digest of everything that the chart depends on."""
+        return hashlib.sha256(f"{code_and_fonts(self.forms.language)}{self.mark}".encode()).hexdigest()
 
     @cached_property
     def size(self) -> tuple[float, float]:
@@ -68,8 +72,8 @@ class Sketch:
 
     @property
     def mark(self) -> str:
-        """Digest of what it is drawn from."""
-        return self._job.key
+        """Digest of what is drawn."""
+        return self._job.mark
 
     @property
     def size(self) -> tuple[float, float]:
