@@ -280,7 +280,7 @@ def test_a_new_refusal_without_a_pattern_is_found(tmp_path: Path) -> None:
 
 def test_a_refusal_is_told_part_by_part() -> None:
     said = "layer last: found a grid of 7 x 9; expected several rows or columns. A map needs several places. Look up."
-    assert told(said, ZH) == "layer last：实际为7 x 9的网格；应为多行或多列。热力图需要多个位置。Look up."
+    assert told(said, ZH) == "层last：实际为7 x 9的网格；应为多行或多列。热力图需要多个位置。Look up."
     assert told("layer last: found rain; expected sunshine. Look up.", ZH).startswith("layer last: found rain")
     assert told("data", ZH) == "data", "parts of a refusal are known within one alone"
 

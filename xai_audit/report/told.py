@@ -113,7 +113,8 @@ def _refusal(text: str, language: str) -> str | None:
         return None
     fix = words.gap.join(new or sentence for new, sentence in zip(made, advice, strict=True))
     shown = {name: part or found[name] for name, part in parts.items()}
-    return words.text("refusal.sentence").format(where=found["where"], fix=fix, **shown)
+    where = clause(found["where"], language) if " " in found["where"] else None  # one word is a key of the spec
+    return words.text("refusal.sentence").format(where=where or found["where"], fix=fix, **shown)
 
 
 def clause(text: str, language: str) -> str | None:
